@@ -1,0 +1,1 @@
+"""Writers of graphs into files of other programs."""

@@ -1,0 +1,1 @@
+"""Graph passes: gradients, simplification, fusion and lowering."""

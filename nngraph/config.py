@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ __all__ = [
     "device",
     "disable_interactive_logging",
     "disable_traceback_filtering",
+    "draw_seed",
     "dtype_policy",
     "dump",
     "enable_interactive_logging",
@@ -253,6 +255,7 @@ _max_epochs: int | None = None
 _max_steps_per_epoch: int | None = None
 _dtype_policy: DTypePolicy | None = None
 _global_seed: int | None = None
+_seed_stream = random.Random()
 _session_callbacks: list[Callable[[], None]] = []
 
 
@@ -412,7 +415,7 @@ def global_seed() -> int | None:
 
 def set_global_seed(seed: int | None) -> None:
     """Store the seed from which unseeded initializers, dropout and shuffling derive theirs; None forgets it."""
-    global _global_seed
+    global _global_seed, _seed_stream
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
         raise ValueError(f"The global seed must be an integer >= 0 or None. Received: {seed!r}")
     _global_seed = seed

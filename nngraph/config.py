@@ -419,6 +419,22 @@ def set_global_seed(seed: int | None) -> None:
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
         raise ValueError(f"The global seed must be an integer >= 0 or None. Received: {seed!r}")
     _global_seed = seed
+    _seed_stream = random.Random(seed)
+
+
+def draw_seed() -> int:
+    """Return a seed for something that was given none: the next one derived from the global seed, else a fresh one.
+
+    After `set_global_seed(n)` the same sequence of calls returns the same seeds, each from 1 to 2**31 - 1.
+
+    >>> set_global_seed(7)
+    >>> first = draw_seed()
+    >>> set_global_seed(7)
+    >>> draw_seed() == first
+    True
+    >>> set_global_seed(None)
+    """
+    return _seed_stream.randint(1, 2**31 - 1)
 
 
 def on_clear_session(callback: Callable[[], None]) -> Callable[[], None]:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("nngraph", "passes", "exporters")
 MAX_LINES = 700
 
-# Bottom first; an import may point to its own tier or to one below. The longest matching prefix decides, and a module of
+# Bottom first; an import may point to its own tier or to one below. The longest matching prefix decides; a module of
 # nngraph that no prefix names belongs to the Keras tier.
 KERAS_TIER = "the Keras API"
 TIERS: tuple[tuple[str, tuple[str, ...]], ...] = (

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("onnx", "onnxruntime", "networkx", "rich", "typer", "h5py", "pandas", "sklearn", "scipy", "tensorboardX", "PIL")
+HEAVY = ("onnx", "onnxruntime", "networkx", "rich", "typer", "h5py", "pandas", "sklearn", "scipy", "PIL")
 
 PROBE = """
 import json, sys, threading, os

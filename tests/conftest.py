@@ -1,0 +1,65 @@
+"""What every test shares: markers that skip by themselves, a private home, and the same seed each time."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import random
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+# Read by the packages when somebody asks, never at import: graphs are verified between passes in every test.
+os.environ.setdefault("NNGRAPH_VERIFY", "1")
+os.environ.setdefault("NNGRAPH_DEVICE", "cpu")
+os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
+@cache
+def _has_reference() -> bool:
+    return all(importlib.util.find_spec(name) is not None for name in ("keras", "jax"))
+
+
+@cache
+def _has_cuda() -> bool:
+    if importlib.util.find_spec("onnxruntime") is None:
+        return False
+    import onnxruntime
+
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    needs = (
+        ("reference", _has_reference, 'needs keras and jax: pip install -e ".[reference]"'),
+        ("cuda", _has_cuda, "needs onnxruntime-gpu and a CUDA device"),
+    )
+    for item in items:
+        for marker, present, reason in needs:
+            if item.get_closest_marker(marker) is not None and not present():
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _private_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep downloads and caches away from the user's own, for this process and those that it starts."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NNGRAPH_HOME", str(home))
+        yield home
+
+
+@pytest.fixture(autouse=True)
+def _same_seed() -> Iterator[None]:
+    """Start every test from one seed, so that its result does not depend on the tests before it."""
+    from nngraph import config
+
+    random.seed(1234)
+    np.random.seed(1234)
+    config.set_global_seed(1234)
+    yield
+    config.set_global_seed(None)

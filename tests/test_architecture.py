@@ -19,9 +19,9 @@ MAX_LINES = 700
 # nngraph that no prefix names belongs to the Keras tier.
 KERAS_TIER = "the Keras API"
 TIERS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("foundations", ("nngraph.version", "nngraph.errors", "nngraph.config")),
+    ("foundations", ("nngraph.version", "nngraph.errors", "nngraph.config", "nngraph.tree")),
     ("the graph", ("nngraph.ir",)),
-    ("the schema", ("nngraph.schema",)),
+    ("the schema", ("nngraph.schema", "nngraph.proto", "nngraph.symbolic")),
     ("serde", ("nngraph.serde",)),
     ("the runtime", ("nngraph.runtime",)),
     ("operations", ("nngraph.ops",)),
@@ -36,7 +36,7 @@ FACADE = "nngraph"
 
 # Third parties that only some modules may import. An empty tuple means nobody.
 ALLOWED_IMPORTERS: dict[str, tuple[str, ...]] = {
-    "onnx": ("nngraph.schema", "nngraph.serde", "nngraph.runtime", "exporters"),
+    "onnx": ("nngraph.schema", "nngraph.proto", "nngraph.serde", "nngraph.runtime", "exporters"),
     "onnxruntime": ("nngraph.runtime",),
     "networkx": ("nngraph.ir.nx", "passes"),
     "torch": (),

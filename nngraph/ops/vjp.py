@@ -1,0 +1,94 @@
+"""How a gradient rule is written and registered.
+
+A rule is a function ``rule(g, y, *inputs, **attributes)`` that returns the gradient of each input, in order; ``None`` or
+a missing tail means no gradient. ``g`` is the gradient of the output and ``y`` the output itself; for an operator with
+several outputs both are tuples, and a ``g`` that does not exist is ``None``. Attributes come as the node has them, with
+ONNX's defaults filled in. A gradient that is expensive and not always needed may be given as a function of no arguments.
+
+Rules never speak of broadcasting (a gradient may have the broadcast shape), of accumulation, or of zero gradients: the
+driver in ``passes.gradients`` does all three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from nngraph.ir import Node
+from nngraph.ops.trace import apply
+from nngraph.registry import op_def
+from nngraph.schema import attribute_default, schema_of
+
+__all__ = ["no_gradient", "raw", "rule_attributes", "vjp", "vjp_node"]
+
+Rule = Callable[..., Any]
+
+
+def vjp(*names: str, domain: str = "") -> Callable[[Rule], Rule]:
+    """Register the gradient rule of one or more operators.
+
+    Example:
+        >>> @vjp("MatMul")                                   # doctest: +SKIP
+        ... def _(g, y, a, b):
+        ...     return raw.MatMul(g, transposed(b)), raw.MatMul(transposed(a), g)
+    """
+
+    def register(rule: Rule) -> Rule:
+        for name in names:
+            op_def(name, domain).vjp = rule
+        return rule
+
+    return register
+
+
+def vjp_node(*names: str, domain: str = "") -> Callable[[Rule], Rule]:
+    """Register a rule that sees the node itself: ``rule(node, gs) -> {value: gradient}``, for control flow.
+
+    ``gs`` has one entry an output, ``None`` where no gradient arrives. The keys are inputs of the node or values that
+    its subgraphs capture.
+    """
+
+    def register(rule: Rule) -> Rule:
+        rule.takes_node = True  # type: ignore[attr-defined]
+        for name in names:
+            op_def(name, domain).vjp = rule
+        return rule
+
+    return register
+
+
+def no_gradient(reason: str, *names: str, domain: str = "") -> None:
+    """State that operators pass no gradient on, and why."""
+    for name in names:
+        op_def(name, domain).no_gradient = reason
+
+
+def rule_attributes(node: Node) -> dict[str, Any]:
+    """Return a node's attributes with ONNX's defaults filled in."""
+    attributes = dict(node.attributes)
+    if node.domain == "":
+        for name in schema_of(node.op).attributes:
+            if name not in attributes:
+                default = attribute_default(node.op, name)
+                if default is not None:
+                    attributes[name] = default
+    return attributes
+
+
+class _Raw:
+    """Every ai.onnx operator as a function: ``raw.Transpose(x, perm=(1, 0))``; see :func:`nngraph.ops.trace.apply`."""
+
+    def __getattr__(self, op: str) -> Callable[..., Any]:
+        if op.startswith("__"):
+            raise AttributeError(op)
+        schema_of(op)
+
+        def call(*inputs: Any, **attributes: Any) -> Any:
+            return apply(op, *inputs, **attributes)
+
+        call.__name__ = op
+        setattr(self, op, call)
+        return call
+
+
+raw = _Raw()

@@ -1,0 +1,22 @@
+"""Execution on stock ONNX Runtime: devices, sessions, state."""
+
+from nngraph.runtime.device import onnxruntime, resolve_device
+from nngraph.runtime.eager import can_run, run_node
+from nngraph.runtime.kernels import expand_composites, has_kernel, legalize
+from nngraph.runtime.session import Session, clear_sessions
+from nngraph.runtime.state import BoundStep, Cell, Group
+
+__all__ = [
+    "BoundStep",
+    "Cell",
+    "Group",
+    "Session",
+    "can_run",
+    "clear_sessions",
+    "expand_composites",
+    "has_kernel",
+    "legalize",
+    "onnxruntime",
+    "resolve_device",
+    "run_node",
+]

@@ -1,0 +1,57 @@
+"""The runtime library and the devices it offers."""
+
+from __future__ import annotations
+
+import functools
+import os
+from types import ModuleType
+
+__all__ = ["DEVICES", "onnxruntime", "resolve_device"]
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+@functools.cache
+def onnxruntime() -> ModuleType:
+    """Return the onnxruntime module, imported at first use with its telemetry switched off.
+
+    Raises:
+        ImportError: no runtime is installed; the message says which two there are.
+    """
+    # The wheel reports usage unless this is set before it is imported; a user's own setting stays.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    try:
+        import onnxruntime as ort
+    except ImportError:
+        raise ImportError(
+            'nngraph needs a runtime to compute: pip install "nngraph[cpu]" for CPU, '
+            'or pip install "nngraph[cuda]" for NVIDIA GPUs (one of them, not both)'
+        ) from None
+    ort.set_default_logger_severity(3)
+    module: ModuleType = ort
+    return module
+
+
+@functools.cache
+def _providers() -> tuple[str, ...]:
+    return tuple(onnxruntime().get_available_providers())
+
+
+def resolve_device(device: str = "auto") -> str:
+    """Return ``"cpu"`` or ``"cuda"`` for a wish; ``"auto"`` is CUDA where the runtime has it.
+
+    Raises:
+        ValueError: the device is unknown.
+        RuntimeError: CUDA is asked for and the runtime has no CUDA provider.
+    """
+    if device not in DEVICES:
+        raise ValueError(f"device must be one of {DEVICES}, got {device!r}")
+    if device == "cpu":
+        return "cpu"
+    has_cuda = "CUDAExecutionProvider" in _providers()
+    if device == "cuda" and not has_cuda:
+        raise RuntimeError(
+            "device='cuda' needs the CUDA build of the runtime: pip uninstall onnxruntime, then "
+            'pip install "nngraph[cuda]"; this runtime offers ' + ", ".join(_providers())
+        )
+    return "cuda" if has_cuda else "cpu"

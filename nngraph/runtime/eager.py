@@ -1,0 +1,100 @@
+"""One operator on arrays, now: a one-node session for each operator, attribute set and dtype, kept for the next call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+
+from nngraph.ir import standardize_dtype
+from nngraph.proto import attribute_to_proto, dtype_to_onnx, node_proto
+from nngraph.runtime.device import onnxruntime
+from nngraph.runtime.kernels import has_kernel
+from nngraph.schema import OPSET, RUNTIME_OPSET, schema_of
+
+__all__ = ["can_run", "run_node"]
+
+_SESSIONS: dict[Any, Any] = {}
+
+
+def can_run(op: str, inputs: Sequence[np.ndarray[Any, Any] | None], domain: str = "") -> bool:
+    """Tell whether the runtime has a CPU kernel for the operator on arrays of these dtypes."""
+    return has_kernel(op, [None if a is None else standardize_dtype(a.dtype) for a in inputs], domain)
+
+
+def run_node(
+    op: str,
+    inputs: Sequence[np.ndarray[Any, Any] | None],
+    attributes: Mapping[str, Any],
+    *,
+    domain: str = "",
+    outputs: int = 1,
+) -> list[np.ndarray[Any, Any]]:
+    """Run one operator on host arrays.
+
+    Raises:
+        ValueError: the operator does not accept these inputs.
+    """
+    dtypes = tuple(None if a is None else standardize_dtype(a.dtype) for a in inputs)
+    key = (op, domain, dtypes, outputs, _freeze(attributes))
+    session = _SESSIONS.get(key)
+    if session is None:
+        session = _SESSIONS[key] = _compile(op, domain, dtypes, attributes, outputs)
+    feeds = {f"i{k}": a for k, a in enumerate(inputs) if a is not None}
+    try:
+        results: list[np.ndarray[Any, Any]] = session.run(None, feeds)
+    except Exception as error:  # the runtime has no exception class of its own for bad shapes
+        shapes = ", ".join("absent" if a is None else f"{standardize_dtype(a.dtype)}{list(a.shape)}" for a in inputs)
+        reason = str(error).splitlines()[-1].rsplit(" : ", 1)[-1]
+        raise ValueError(f"{op} does not accept ({shapes}): {reason}") from None
+    return [np.asarray(r) for r in results]
+
+
+def _freeze(attributes: Mapping[str, Any]) -> Any:
+    return tuple(
+        (k, (v.dtype.str, v.shape, v.tobytes()) if isinstance(v, np.ndarray) else tuple(v) if isinstance(v, list) else v)
+        for k, v in sorted(attributes.items())
+    )
+
+
+def _compile(op: str, domain: str, dtypes: tuple[str | None, ...], attributes: Mapping[str, Any], outputs: int) -> Any:
+    ort = onnxruntime()
+    opset = max(RUNTIME_OPSET, schema_of(op, domain).since_version if domain == "" else 1)
+    try:
+        return _open(ort, op, domain, dtypes, attributes, outputs, opset)
+    except Exception as first:
+        if opset == OPSET:
+            raise ValueError(_refusal(op, dtypes, first)) from None
+    try:
+        return _open(ort, op, domain, dtypes, attributes, outputs, OPSET)
+    except Exception as error:
+        raise ValueError(_refusal(op, dtypes, error)) from None
+
+
+def _refusal(op: str, dtypes: tuple[str | None, ...], error: Exception) -> str:
+    return f"{op} does not accept inputs of dtype {dtypes}: {str(error).splitlines()[-1]}"
+
+
+def _open(
+    ort: Any, op: str, domain: str, dtypes: tuple[str | None, ...], attributes: Mapping[str, Any], outputs: int, opset: int
+) -> Any:
+    graph = onnx.GraphProto(name="eager")
+    for k, dtype in enumerate(dtypes):
+        if dtype is not None:
+            graph.input.add(name=f"i{k}").type.tensor_type.elem_type = dtype_to_onnx(dtype)
+    names = ["" if d is None else f"i{k}" for k, d in enumerate(dtypes)]
+    node = node_proto(op, domain, names, [f"o{k}" for k in range(outputs)])
+    node.attribute.extend(attribute_to_proto(k, v, domain) for k, v in attributes.items())
+    graph.node.append(node)
+    for k in range(outputs):
+        graph.output.add(name=f"o{k}")
+    model = onnx.ModelProto(ir_version=10)
+    model.opset_import.add(domain="", version=opset)
+    if domain:
+        model.opset_import.add(domain=domain, version=1)
+    model.graph.CopyFrom(graph)
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,127 @@
+"""Which operators the installed runtime can execute for which dtypes, and what to do about the rest."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+from nngraph.ir import Graph, Node, TensorType, Value
+from nngraph.registry import COMPOSITE_DOMAIN, lookup
+from nngraph.runtime.device import onnxruntime
+from nngraph.schema import OPSET, schema_of
+
+__all__ = ["expand_composites", "has_kernel", "legalize"]
+
+_DTYPE_NAMES = {"float32": "float", "float64": "double"}
+
+
+@functools.cache
+def _kernels() -> dict[tuple[str, str], list[tuple[int, dict[str, set[str]]]]]:
+    """(domain, operator) to (last opset served, type constraints) of the CPU kernels."""
+    onnxruntime()
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    table: dict[tuple[str, str], list[tuple[int, dict[str, set[str]]]]] = {}
+    for kernel in state.get_all_opkernel_def():
+        if kernel.provider == "CPUExecutionProvider":
+            constraints = {k: set(v) for k, v in kernel.type_constraints.items()}
+            table.setdefault((kernel.domain, kernel.op_name), []).append((kernel.version_range[1], constraints))
+    return table
+
+
+def has_kernel(op: str, dtypes: Sequence[str | None], domain: str = "") -> bool:
+    """Tell whether the CPU provider executes an operator for these input dtypes at the graph's opset.
+
+    Operators that the runtime inlines as functions count as executable only through what they expand to, so they are
+    reported by their own kernels here.
+    """
+    return _has_kernel(op, tuple(dtypes), domain)
+
+
+@functools.cache
+def _has_kernel(op: str, dtypes: tuple[str | None, ...], domain: str) -> bool:
+    entries = _kernels().get((domain, op))
+    schema = schema_of(op, domain)
+    if entries is None:
+        return schema.has_function or schema.has_context_dependent_function
+    parameters = [schema.inputs[min(k, len(schema.inputs) - 1)].type_str for k in range(len(dtypes))]
+    for last, constraints in entries:
+        if domain == "" and last < OPSET:
+            continue
+        names = {p: f"tensor({_DTYPE_NAMES.get(d, d)})" for p, d in zip(parameters, dtypes, strict=True) if d}
+        if all(name in constraints[p] for p, name in names.items() if p in constraints):
+            return True
+    return False
+
+
+def expand_composites(graph: Graph) -> int:
+    """Replace every composite operator by its portable form, in place; return how many there were.
+
+    Raises:
+        ValueError: a composite has no portable form.
+    """
+    count = 0
+    node = graph.first
+    while node is not None:
+        if node.domain != COMPOSITE_DOMAIN:
+            count += sum(expand_composites(sub) for sub in node.subgraphs)
+            node = node.next
+            continue
+        entry = lookup(node.op, node.domain)
+        if entry is None or entry.expand_node is None:
+            raise ValueError(f"composite operator {node.op_id!r} (node {node.name!r}) has no portable form")
+        before = node.previous
+        entry.expand_node(node)
+        count += 1
+        # Look at what came in its place: it may be composite again.
+        node = graph.first if before is None else before.next
+    return count
+
+
+def legalize(graph: Graph) -> int:
+    """Make every node executable on CPU, in place; return how many nodes changed.
+
+    A node whose dtype has no kernel (float64 ``Conv``, for one) is written in another form where the registry has one
+    for it; otherwise it computes in float32 between casts.
+    """
+    count = 0
+    for node in graph:
+        for sub in node.subgraphs:
+            count += legalize(sub)
+        if node.domain != "" or node.subgraphs or not any(v is not None and _rare(v.dtype) for v in node.inputs):
+            continue
+        if has_kernel(node.op, [None if v is None else v.dtype for v in node.inputs]):
+            continue
+        entry = lookup(node.op)
+        if entry is not None and entry.expand_node is not None:
+            entry.expand_node(node)
+        else:
+            _compute_in_float32(node)
+        count += 1
+    return count
+
+
+def _rare(dtype: str) -> bool:
+    return dtype in ("float64", "float16", "bfloat16", "int8", "int16", "uint8", "uint16", "uint32", "uint64", "bool")
+
+
+def _compute_in_float32(node: Node) -> None:
+    graph = node.graph
+    assert graph is not None
+    wide = {"float64": "float32", "float16": "float32", "bfloat16": "float32", "bool": "int32"}
+    narrow = {k: wide.get(k, "int64") for k in ("int8", "int16", "uint8", "uint16", "uint32", "uint64")}
+    to = {**wide, **narrow}
+
+    def cast(value: Value, dtype: str) -> Value:
+        kind = value.type.with_dtype(dtype)
+        return graph.insert_before(node, Node("Cast", [value], {"to": dtype}, origin=node.origin), [kind]).output
+
+    inputs = [None if v is None else cast(v, to[v.dtype]) if v.dtype in to else v for v in node.inputs]
+    types: list[TensorType] = [o.type.with_dtype(to.get(o.dtype, o.dtype)) for o in node.outputs]
+    wide_node = Node(node.op, inputs, node.attributes, domain=node.domain, origin=node.origin.rewritten("legalize"))
+    graph.insert_before(node, wide_node, types)
+    for old, new in zip(node.outputs, wide_node.outputs, strict=True):
+        old.replace_uses(new if new.dtype == old.dtype else cast(new, old.dtype))
+    graph.erase(node)
+
+

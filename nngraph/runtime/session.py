@@ -1,0 +1,148 @@
+"""Sessions: a graph made executable, cached by what it computes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nngraph.ir import Graph, TensorType, fingerprint
+from nngraph.registry import COMPOSITE_DOMAIN
+from nngraph.runtime.device import onnxruntime, resolve_device
+from nngraph.runtime.kernels import expand_composites, legalize
+from nngraph.serde import to_proto
+
+__all__ = ["Session", "clear_sessions"]
+
+_CACHE: OrderedDict[tuple[str, str, bool], Any] = OrderedDict()
+_CACHE_SIZE = 256
+_PROTOBUF_LIMIT = 1 << 31
+
+
+class Session:
+    """A graph on a device, ready to run.
+
+    Sessions of equal graphs on the same device share one compiled runtime session.
+
+    Args:
+        graph: what to run; it is not changed. Composite operators are expanded to their portable form.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        optimize: let the runtime fuse and reorder on top of what the graph says.
+
+    Raises:
+        ImportError: no runtime is installed.
+        RuntimeError: the runtime refuses the graph; the message holds its reason.
+
+    Example:
+        >>> from nngraph.ir import Graph, Node, TensorType
+        >>> g = Graph("g"); x = g.add_input("x", TensorType("float32", (2,)))
+        >>> g.set_outputs([g.append(Node("Neg", [x], {}), [x.type]).output], ["y"])
+        >>> Session(g, device="cpu").run({"x": np.array([1, 2], "float32")})["y"].tolist()
+        [-1.0, -2.0]
+    """
+
+    def __init__(self, graph: Graph, device: str = "auto", *, optimize: bool = True) -> None:
+        self.device = resolve_device(device)
+        self.name = graph.name
+        self.input_types: dict[str, TensorType] = {v.name: v.type for v in graph.inputs}
+        self.output_types: dict[str, TensorType] = dict(
+            zip(graph.output_names, (v.type for v in graph.outputs), strict=True)
+        )
+        key = (fingerprint(graph), self.device, optimize)
+        cached = _CACHE.get(key)
+        if cached is None:
+            cached = _compile(graph, self.device, optimize)
+            _CACHE[key] = cached
+            while len(_CACHE) > _CACHE_SIZE:
+                _CACHE.popitem(last=False)
+        _CACHE.move_to_end(key)
+        self.ort = cached
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs, in the graph's order."""
+        return list(self.input_types)
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the outputs, in the graph's order."""
+        return list(self.output_types)
+
+    def run(self, feeds: Mapping[str, Any], outputs: Sequence[str] | None = None) -> dict[str, np.ndarray[Any, Any]]:
+        """Run once on host arrays and return the outputs by name.
+
+        Raises:
+            ValueError: an input is missing, unknown, or does not have the declared dtype and shape.
+        """
+        arrays = {name: np.asarray(value) for name, value in feeds.items()}
+        self._check(arrays)
+        names = list(outputs) if outputs is not None else self.output_names
+        return dict(zip(names, self.ort.run(names, arrays), strict=True))
+
+    def _check(self, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        missing = [n for n in self.input_types if n not in arrays]
+        unknown = [n for n in arrays if n not in self.input_types]
+        if missing or unknown:
+            problem = f"lacks inputs {missing}" if missing else f"has no inputs named {unknown}"
+            raise ValueError(f"graph {self.name!r} {problem}; it takes {self.input_names}")
+        sizes: dict[str, int] = {}
+        for name, type in self.input_types.items():
+            given = TensorType.of(arrays[name])
+            fits = given.dtype == type.dtype and given.rank == type.rank
+            for want, got in zip(type.shape, given.shape, strict=False) if fits else ():
+                bound = sizes.setdefault(want, int(got)) if isinstance(want, str) else want
+                fits = fits and bound == got
+            if not fits:
+                raise ValueError(f"input {name!r} of graph {self.name!r} must be {type}, got {given}")
+
+
+def _compile(graph: Graph, device: str, optimize: bool) -> Any:
+    ort = onnxruntime()
+    if any(n.domain == COMPOSITE_DOMAIN for n in graph.all_nodes()) or device == "cpu":
+        graph = graph.clone()
+        expand_composites(graph)
+        legalize(graph)
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    if not optimize:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    providers = ["CPUExecutionProvider"] if device == "cpu" else ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    try:
+        return ort.InferenceSession(_serialized(graph, options), options, providers=providers)
+    except ort.capi.onnxruntime_pybind11_state.Fail as error:
+        raise RuntimeError(f"onnxruntime refuses graph {graph.name!r}: {error}") from error
+    except ort.capi.onnxruntime_pybind11_state.InvalidGraph as error:
+        raise RuntimeError(f"onnxruntime refuses graph {graph.name!r}: {error}") from error
+    except ort.capi.onnxruntime_pybind11_state.NotImplemented as error:
+        raise RuntimeError(f"onnxruntime {ort.__version__} lacks a kernel for graph {graph.name!r}: {error}") from error
+
+
+def _serialized(graph: Graph, options: Any) -> bytes:
+    """Return the model's bytes; constants too large for protobuf go to the runtime as they lie in memory."""
+    ort = onnxruntime()
+    total = sum(v.data.nbytes for v in graph.constants if v.data is not None)
+    if total < _PROTOBUF_LIMIT // 2:
+        return to_proto(graph).SerializeToString()
+    big = [v for v in graph.constants if v.data is not None and v.data.nbytes > 1 << 20]
+    stored = {v.name: np.ascontiguousarray(v.data) for v in big}
+    lean = graph.clone()
+    for value in [v for v in lean.constants if v.name in stored]:
+        value.data = np.zeros((0,), stored[value.name].dtype)
+    model = to_proto(lean)
+    for tensor in model.graph.initializer:
+        if tensor.name in stored:
+            del tensor.dims[:]
+            tensor.dims.extend(stored[tensor.name].shape)
+            tensor.raw_data = b""
+            tensor.data_location = 1
+            tensor.external_data.add(key="location", value="memory")
+    names = list(stored)
+    options.add_external_initializers(names, [ort.OrtValue.ortvalue_from_numpy(stored[n]) for n in names])
+    return model.SerializeToString()
+
+
+def clear_sessions() -> None:
+    """Forget all compiled sessions, so that their memory can go."""
+    _CACHE.clear()

@@ -1,0 +1,187 @@
+"""State that lives beside a session: variables in pairs of buffers that a training step swaps.
+
+A step reads each variable from one buffer and writes its new value to the other, so a graph never overwrites what it
+still reads. Which buffer is current is one bit for a *group* of cells that are always written together; so a step costs
+the same Python work for ten variables and for ten thousand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from nngraph.ir import numpy_dtype
+from nngraph.runtime.device import onnxruntime
+
+__all__ = ["BoundStep", "Cell", "Group"]
+
+
+class Group:
+    """Cells that every step writes all together, and the bit that says which of their two buffers is current."""
+
+    __slots__ = ("cells", "fresh", "parity")
+
+    layout = 0
+    """Counts every change of any group; a bound step that sees another number looks at its groups anew."""
+
+    def __init__(self, cells: Iterable[Cell], parity: int = 0, *, fresh: bool = False) -> None:
+        self.cells = set(cells)
+        self.parity = parity
+        self.fresh = fresh  # a cell alone that no step has written yet
+        for cell in self.cells:
+            if cell.group is not None:
+                cell.group.cells.discard(cell)
+            cell.group = self
+        Group.layout += 1
+
+
+class Cell:
+    """The storage of one variable: its array, and while a step drives it, a second one to write to."""
+
+    __slots__ = ("__weakref__", "_arrays", "_buffers", "_device", "_host", "group")
+
+    def __init__(self, value: np.ndarray[Any, Any]) -> None:
+        self._host: np.ndarray[Any, Any] | None = value
+        self._buffers: list[Any] = []
+        self._arrays: list[np.ndarray[Any, Any]] = []  # on CPU, the arrays that the runtime's buffers alias
+        self._device = "cpu"
+        self.group: Group | None = None
+
+    def read(self) -> np.ndarray[Any, Any]:
+        """Return the current value; on CPU a read-only view that the step after next overwrites."""
+        view: np.ndarray[Any, Any]
+        if not self._buffers:
+            assert self._host is not None
+            view = self._host.view()
+        elif self._device == "cpu":
+            assert self.group is not None
+            view = self._arrays[self.group.parity].view()
+        else:
+            assert self.group is not None
+            view = self._buffers[self.group.parity].numpy()
+        view.flags.writeable = False
+        return view
+
+    def write(self, value: np.ndarray[Any, Any]) -> None:
+        """Set the current value; shape and dtype must stay."""
+        if not self._buffers:
+            self._host = np.array(value, order="C")
+            return
+        assert self.group is not None
+        if self._device == "cpu":
+            np.copyto(self._arrays[self.group.parity], value)
+        else:
+            self._buffers[self.group.parity].update_inplace(np.ascontiguousarray(value))
+
+    def place(self, device: str) -> None:
+        """Give the cell its two buffers on a device; the current value goes along."""
+        if self._buffers and self._device == device:
+            return
+        value = np.array(self.read(), order="C")
+        ort = onnxruntime()
+        if self.group is None:
+            Group((self,), fresh=True)
+        assert self.group is not None
+        if device == "cpu":
+            self._arrays = [value, value.copy()]
+            self._buffers = [ort.OrtValue.ortvalue_from_numpy(a) for a in self._arrays]
+        else:
+            self._arrays = []
+            self._buffers = [ort.OrtValue.ortvalue_from_numpy(value, device, 0) for _ in range(2)]
+        self._host = None
+        self._device = device
+
+    def buffer(self, parity: int) -> Any:
+        """Return one of the two runtime values."""
+        return self._buffers[parity]
+
+
+def _align_groups(written: Iterable[Cell]) -> None:
+    """Split groups so that the written cells fill whole groups, and join the cells that no step has written yet."""
+    wanted = set(written)
+    fresh: list[Cell] = []
+    for group in {c.group for c in wanted if c.group is not None}:
+        inside = group.cells & wanted
+        if group.fresh:
+            fresh.extend(inside)
+        elif inside != group.cells:
+            Group(inside, group.parity)
+    if fresh:
+        Group(fresh)
+
+
+class BoundStep:
+    """A session whose state inputs and outputs are bound to cells and whose data inputs are bound to fixed buffers.
+
+    Args:
+        session: a :class:`nngraph.runtime.Session`.
+        state: (input name, output name or ``None`` when only read, cell) of each variable.
+        data: names of the remaining inputs; each gets a host buffer of the input's type, see :attr:`data`.
+        results: names of the remaining outputs; each gets a host buffer, see :attr:`results`.
+
+    Call :meth:`run` after filling the data buffers.
+    """
+
+    def __init__(
+        self, session: Any, state: Sequence[tuple[str, str | None, Cell]], data: Sequence[str], results: Sequence[str]
+    ) -> None:
+        self._session = session.ort
+        self._device = session.device
+        self._state = list(state)
+        for _, _, cell in state:
+            cell.place(self._device)
+        self._written = [cell for _, out, cell in state if out is not None]
+        _align_groups(self._written)
+        self.data: dict[str, np.ndarray[Any, Any]] = {}
+        self._inputs: dict[str, Any] = {}
+        ort = onnxruntime()
+        for name in data:
+            type = session.input_types[name]
+            self.data[name] = np.zeros(type.shape, numpy_dtype(type.dtype))
+            self._inputs[name] = ort.OrtValue.ortvalue_from_numpy(self.data[name])
+        self.results: dict[str, np.ndarray[Any, Any]] = {}
+        self._outputs: dict[str, Any] = {}
+        for name in results:
+            type = session.output_types[name]
+            self.results[name] = np.zeros(type.shape, numpy_dtype(type.dtype))
+            self._outputs[name] = ort.OrtValue.ortvalue_from_numpy(self.results[name])
+        self._bindings: dict[tuple[int, ...], Any] = {}
+        self._groups: list[Group] = []
+        self._flips: list[Group] = []
+        self._layout = -1
+        self._regroup()
+
+    def _regroup(self) -> None:
+        groups = dict.fromkeys(c.group for _, _, c in self._state)
+        self._groups = [g for g in groups if g is not None]
+        self._flips = list(dict.fromkeys(c.group for c in self._written if c.group is not None))
+        self._layout = Group.layout
+        self._bindings.clear()
+
+    def run(self) -> None:
+        """Run the session once and make the written buffers current."""
+        if self._layout != Group.layout:
+            self._regroup()
+        key = tuple([g.parity for g in self._groups])
+        binding = self._bindings.get(key)
+        if binding is None:
+            binding = self._bindings[key] = self._bind()
+        self._session.run_with_iobinding(binding)
+        for group in self._flips:
+            group.parity ^= 1
+
+    def _bind(self) -> Any:
+        binding = self._session.io_binding()
+        for name, value in self._inputs.items():
+            binding.bind_ortvalue_input(name, value)
+        for name, out, cell in self._state:
+            assert cell.group is not None
+            parity = cell.group.parity
+            binding.bind_ortvalue_input(name, cell.buffer(parity))
+            if out is not None:
+                binding.bind_ortvalue_output(out, cell.buffer(parity ^ 1))
+        for name, value in self._outputs.items():
+            binding.bind_ortvalue_output(name, value)
+        return binding

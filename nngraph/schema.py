@@ -1,0 +1,245 @@
+"""What ONNX itself says of an operator: its schema, its output types, and the oldest opset that expresses it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import defs
+
+from nngraph.ir import Graph, Node, TensorType, Value
+from nngraph.proto import array_to_tensor, attribute_to_proto, node_proto, type_from_proto, type_to_proto
+from nngraph.symbolic import refine
+
+__all__ = ["OPSET", "RUNTIME_OPSET", "has_schema", "infer_types", "lowest_opset", "schema_of"]
+
+OPSET = 26
+"""The one opset of the graph: the newest that onnxruntime 1.31 executes. Exports may ask for an older one."""
+
+RUNTIME_OPSET = 20
+"""Files and sessions use this opset unless an operator needs a newer one: runtimes of all ages then recognise them."""
+
+
+@functools.cache
+def schema_of(op: str, domain: str = "") -> defs.OpSchema:
+    """Return the schema of an operator at the graph's opset.
+
+    Raises:
+        ValueError: there is no such operator.
+    """
+    try:
+        return defs.get_schema(op, OPSET if domain == "" else 1, domain)
+    except Exception:
+        where = f"domain {domain!r}" if domain else f"ai.onnx opset {OPSET}"
+        raise ValueError(f"operator {op!r} does not exist in {where}") from None
+
+
+@functools.cache
+def has_schema(op: str, domain: str = "") -> bool:
+    """Tell whether onnx knows the operator."""
+    return bool(defs.has(op, OPSET if domain == "" else 1, domain))
+
+
+def infer_types(node: Node) -> list[TensorType]:
+    """Return the output types of a node from its inputs, attributes and constants.
+
+    Sizes that cannot be known are ``"?"``.
+
+    Raises:
+        ValueError: the node does not fit the operator's schema.
+    """
+    if node.op == "If":
+        return _merge_branches(node)
+    if node.op == "Scan":
+        return _scan_types(node)
+    if node.op == "Loop":
+        return _loop_types(node)
+    return refine(node, _onnx_infer(node))
+
+
+def _onnx_infer(node: Node) -> list[TensorType]:
+    schema = schema_of(node.op, node.domain)
+    _check_form(node, schema)
+    names = ["" if v is None else f"i{k}" for k, v in enumerate(node.inputs)]
+    wanted = max(len(node.outputs), schema.min_output)
+    outputs = [f"o{k}" for k in range(wanted)]
+    proto = node_proto(node.op, node.domain, names, outputs)
+    proto.attribute.extend(attribute_to_proto(k, v, node.domain) for k, v in node.attributes.items())
+    types = {n: type_to_proto(v.type) for n, v in zip(names, node.inputs, strict=True) if v is not None}
+    data = {
+        n: array_to_tensor(v.data, n)
+        for n, v in zip(names, node.inputs, strict=True)
+        if v is not None and v.data is not None and v.data.size <= 64
+    }
+    opsets = [onnx.helper.make_opsetid("", OPSET)]
+    try:
+        found = onnx.shape_inference.infer_node_outputs(schema, proto, types, data, opset_imports=opsets)
+    except Exception as error:  # onnx raises several kinds, all meaning that the node is illegal
+        given = ", ".join("absent" if v is None else str(v.type) for v in node.inputs)
+        raise ValueError(f"{node.op_id} does not accept ({given}): {_last_line(error)}") from None
+    return [type_from_proto(found[o], what=f"output {k} of {node.op_id}") for k, o in enumerate(outputs) if o in found]
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
+def _check_form(node: Node, schema: defs.OpSchema) -> None:
+    unknown = set(node.attributes) - set(schema.attributes)
+    if unknown:
+        raise ValueError(f"{node.op_id} has no attribute {sorted(unknown)}; it has {sorted(schema.attributes)}")
+    missing = [k for k, a in schema.attributes.items() if a.required and k not in node.attributes]
+    if missing:
+        raise ValueError(f"{node.op_id} needs the attribute {missing}")
+    if not schema.min_input <= len(node.inputs) <= schema.max_input:
+        raise ValueError(f"{node.op_id} takes {schema.min_input} to {schema.max_input} inputs, got {len(node.inputs)}")
+
+
+# -- control flow: the subgraphs are typed already -----------------------------------------------------------------
+
+
+def _join(a: TensorType, b: TensorType) -> TensorType:
+    if a.dtype != b.dtype or a.rank != b.rank:
+        raise ValueError(f"the branches of If return {a} and {b}; they must have the same dtype and rank")
+    return a.with_shape(x if x == y else "?" for x, y in zip(a.shape, b.shape, strict=True))
+
+
+def _merge_branches(node: Node) -> list[TensorType]:
+    then, other = node.attributes["then_branch"], node.attributes["else_branch"]
+    if len(then.outputs) != len(other.outputs):
+        raise ValueError(f"the branches of If return {len(then.outputs)} and {len(other.outputs)} values")
+    return [_join(a.type, b.type) for a, b in zip(then.outputs, other.outputs, strict=True)]
+
+
+def _scan_types(node: Node) -> list[TensorType]:
+    body: Graph = node.attributes["body"]
+    scanned = int(node.attributes["num_scan_inputs"])
+    states = len(node.inputs) - scanned
+    axes = node.attributes.get("scan_output_axes") or (0,) * (len(body.outputs) - states)
+    first = node.inputs[states] if scanned else None
+    in_axis = (node.attributes.get("scan_input_axes") or (0,))[0]
+    length = first.shape[in_axis] if first is not None else "?"
+    types = [v.type for v in body.outputs[:states]]
+    for value, axis in zip(body.outputs[states:], axes, strict=True):
+        shape = list(value.shape)
+        shape.insert(axis if axis >= 0 else len(shape) + 1 + axis, length)
+        types.append(value.type.with_shape(shape))
+    return types
+
+
+def _loop_types(node: Node) -> list[TensorType]:
+    body: Graph = node.attributes["body"]
+    carried = len(node.inputs) - 2
+    limit = node.inputs[0]
+    count = int(limit.data.reshape(())) if limit is not None and limit.data is not None else None
+    stops = body.outputs[0]
+    known = count is not None and stops.data is not None and bool(stops.data.reshape(()))
+    types = [v.type for v in body.outputs[1 : 1 + carried]]
+    for value in body.outputs[1 + carried :]:
+        types.append(value.type.with_shape((count if known and count is not None else "?", *value.shape)))
+    return types
+
+
+# -- older opsets ---------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _history() -> dict[tuple[str, str], tuple[int, ...]]:
+    versions: dict[tuple[str, str], set[int]] = {}
+    for s in defs.get_all_schemas_with_history():
+        versions.setdefault((s.name, s.domain), set()).add(s.since_version)
+    return {key: tuple(sorted(v for v in found if v <= OPSET)) for key, found in versions.items()}
+
+
+def lowest_opset(node: Node, floor: int = 13) -> int:
+    """Return the oldest ai.onnx opset, at least ``floor``, that expresses this node as it stands.
+
+    A version of an operator expresses the node when it has its attributes, takes its dtypes and as many inputs, and
+    the versions in between changed nothing else that the node relies on.
+    """
+    if node.domain != "":
+        return floor
+    best = OPSET
+    for version in reversed(_history().get((node.op, ""), ())):
+        if not _expresses(node, version):
+            break
+        best = version
+        if version <= floor:
+            break
+    return max(best, floor)
+
+
+_MEANING_CHANGED = {
+    # The same signature means something else before these versions.
+    "Softmax": 13,
+    "LogSoftmax": 13,
+    "Hardmax": 13,
+    "GroupNormalization": 21,
+    "ScatterElements": 16,
+    "ScatterND": 16,
+    "AveragePool": 19,
+    "Resize": 19,
+    "Clip": 11,
+    "Pad": 11,
+    "TopK": 11,
+    "BatchNormalization": 15,
+    "LRN": 13,
+    "Attention": 24,
+}
+
+
+def _expresses(node: Node, version: int) -> bool:
+    if version < _MEANING_CHANGED.get(node.op, 0):
+        return False
+    schema = defs.get_schema(node.op, version, "")
+    new = schema_of(node.op)
+    if schema.deprecated or not schema.min_input <= len(node.inputs) <= schema.max_input:
+        return False
+    if len(node.outputs) > schema.max_output:
+        return False
+    for name, value in node.attributes.items():
+        if name not in schema.attributes:
+            default = new.attributes[name].default_value
+            if default.name == "" or attribute_to_proto(name, value) != default:
+                return False
+    if any(a.required and k not in node.attributes for k, a in schema.attributes.items()):
+        return False
+    allowed = {c.type_param_str: c.allowed_type_strs for c in schema.type_constraints}
+
+    def fits(values: Sequence[Value | None], parameters: Sequence[Any]) -> bool:
+        for k, value in enumerate(values):
+            if value is None:
+                continue
+            parameter = parameters[min(k, len(parameters) - 1)]
+            if parameter.name != _parameter_name(new, values is node.outputs, k):
+                return False
+            types = allowed.get(parameter.type_str, [parameter.type_str])
+            if f"tensor({_onnx_name(value.dtype)})" not in types:
+                return False
+        return True
+
+    return fits(node.inputs, schema.inputs) and fits(node.outputs, schema.outputs)
+
+
+def _parameter_name(schema: defs.OpSchema, output: bool, k: int) -> str:
+    parameters = schema.outputs if output else schema.inputs
+    return str(parameters[min(k, len(parameters) - 1)].name)
+
+
+def _onnx_name(dtype: str) -> str:
+    return {"float32": "float", "float64": "double"}.get(dtype, dtype.replace("_", ""))
+
+
+def attribute_default(op: str, name: str, domain: str = "") -> Any:
+    """Return the default of an attribute as a Python value, or ``None`` when there is none."""
+    attribute = schema_of(op, domain).attributes.get(name)
+    if attribute is None or attribute.default_value.name == "":
+        return None
+    value = onnx.helper.get_attribute_value(attribute.default_value)
+    if isinstance(value, bytes):
+        return value.decode()
+    return np.asarray(value).tolist() if isinstance(value, list) else value

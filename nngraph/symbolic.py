@@ -1,0 +1,242 @@
+"""Sizes that follow from other sizes: what ONNX's inference loses, kept by name.
+
+ONNX infers a node from its input types and constants. It forgets names in Reshape, Concat, Slice and others, and it
+does not look through the small integer computations (``Shape``, ``Gather``, ``Concat``) that make a target shape.
+:func:`sizes_of` does, and :func:`refine` uses it.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from nngraph.ir import Dim, Node, Shape, TensorType, Value, broadcast_shapes
+
+__all__ = ["refine", "reshape_dims", "sizes_of"]
+
+UNKNOWN = "?"
+
+
+def sizes_of(value: Value | None, depth: int = 12) -> tuple[Dim, ...] | None:
+    """Return the entries of an integer vector or scalar as sizes, where each is a number, a name, or ``"?"``.
+
+    Returns ``None`` when nothing is known, not even the length.
+    """
+    if value is None or value.ndim > 1 or not value.dtype.startswith(("int", "uint")):
+        return None
+    if value.data is not None:
+        return tuple(int(i) for i in value.data.reshape(-1)) if value.data.size <= 256 else None
+    node = value.producer
+    length = 1 if value.ndim == 0 else value.shape[0]
+    blank = (UNKNOWN,) * length if isinstance(length, int) and length <= 256 else None
+    if node is None or depth == 0 or node.domain:
+        return blank
+    found = _through(node, depth - 1)
+    return found if found is not None else blank
+
+
+def _through(node: Node, depth: int) -> tuple[Dim, ...] | None:
+    first = node.inputs[0] if node.inputs else None
+    if node.op == "Shape" and first is not None:
+        start, end = node.attributes.get("start", 0), node.attributes.get("end")
+        return first.shape[start:end]
+    if node.op in ("Cast", "Identity", "Squeeze", "Unsqueeze", "Reshape"):
+        return sizes_of(first, depth)
+    if node.op == "Concat":
+        parts = [sizes_of(v, depth) for v in node.inputs]
+        return None if any(p is None for p in parts) else tuple(d for p in parts if p is not None for d in p)
+    if node.op == "Gather":
+        table, indices = sizes_of(first, depth), sizes_of(node.inputs[1], depth)
+        if table is None or indices is None or any(isinstance(i, str) for i in indices):
+            return None
+        return tuple(table[int(i)] for i in indices)
+    if node.op == "Slice" and all(v is not None and v.data is not None for v in node.inputs[1:]):
+        table = sizes_of(first, depth)
+        numbers = [int(v.data.reshape(-1)[0]) for v in node.inputs[1:] if v is not None and v.data is not None]
+        step = numbers[3] if len(numbers) > 3 else 1
+        return None if table is None else table[numbers[0] : numbers[1] : step]
+    if node.op in ("Mul", "Add", "Sub"):
+        a, b = sizes_of(first, depth), sizes_of(node.inputs[1], depth)
+        if a is None or b is None:
+            return None
+        a, b = (a * len(b) if len(a) == 1 else a), (b * len(a) if len(b) == 1 else b)
+        return tuple(_arithmetic(node.op, x, y) for x, y in zip(a, b, strict=True))
+    return None
+
+
+def _arithmetic(op: str, x: Dim, y: Dim) -> Dim:
+    if isinstance(x, int) and isinstance(y, int):
+        return x * y if op == "Mul" else x + y if op == "Add" else x - y
+    neutral = 1 if op == "Mul" else 0
+    if y == neutral:
+        return x
+    if x == neutral and op != "Sub":
+        return y
+    return UNKNOWN
+
+
+def reshape_dims(source: Shape, target: tuple[Dim, ...], allow_zero: bool = False) -> Shape:
+    """Return the shape that Reshape gives, with names kept where they must be equal.
+
+    Raises:
+        ValueError: the element counts cannot be equal.
+    """
+    dims: list[Dim] = [
+        (source[k] if k < len(source) else UNKNOWN) if d == 0 and not allow_zero else d for k, d in enumerate(target)
+    ]
+    names = [d for d in source if isinstance(d, str)]
+    size = prod(d for d in source if isinstance(d, int))
+    for d in dims:
+        if d in names and isinstance(d, str):
+            names.remove(d)
+    others = [d for d in dims if isinstance(d, str) and d not in source]
+    known = prod(d for d in dims if isinstance(d, int) and d != -1)
+    open_slots = [k for k, d in enumerate(dims) if d in (-1, UNKNOWN)]
+    if len(open_slots) == 1 and not [d for d in others if d != UNKNOWN]:
+        if not names and known and size % known == 0:
+            dims[open_slots[0]] = size // known
+        elif not names and known and size % known:
+            raise ValueError(f"cannot reshape {source} into {target}: {size} is not a multiple of {known}")
+        elif len(names) == 1 and size == known:
+            dims[open_slots[0]] = names[0]
+    elif not open_slots and not names and not others and size != known:
+        raise ValueError(f"cannot reshape {source} ({size} elements) into {target} ({known} elements)")
+    return tuple(UNKNOWN if d == -1 else d for d in dims)
+
+
+def _merge(old: Shape, new: Shape) -> Shape:
+    return tuple(b if a == UNKNOWN or isinstance(b, int) else a for a, b in zip(old, new, strict=True))
+
+
+def refine(node: Node, types: list[TensorType]) -> list[TensorType]:
+    """Return the inferred types with names that ONNX's inference dropped."""
+    if not types or all(d != UNKNOWN for t in types for d in t.shape):
+        return types
+    shape = _REFINE[node.op](node, types[0]) if node.op in _REFINE and not node.domain else None
+    if shape is None or len(shape) != types[0].rank:
+        return types
+    return [t.with_shape(_merge(t.shape, shape)) if t.rank == len(shape) else t for t in types]
+
+
+def _shape_input(node: Node, slot: int) -> tuple[Dim, ...] | None:
+    return sizes_of(node.inputs[slot]) if len(node.inputs) > slot else None
+
+
+def _reshape(node: Node, type: TensorType) -> Shape | None:
+    target = _shape_input(node, 1)
+    source = node.inputs[0]
+    if target is None or source is None:
+        return None
+    return reshape_dims(source.shape, target, bool(node.attributes.get("allowzero", 0)))
+
+
+def _expand(node: Node, type: TensorType) -> Shape | None:
+    target, source = _shape_input(node, 1), node.inputs[0]
+    if target is None or source is None:
+        return None
+    return broadcast_shapes([source.shape, target])
+
+
+def _constant_of_shape(node: Node, type: TensorType) -> Shape | None:
+    return _shape_input(node, 0)
+
+
+def _concat(node: Node, type: TensorType) -> Shape | None:
+    axis = int(node.attributes["axis"]) % type.rank
+    dims: list[Dim] = []
+    for k in range(type.rank):
+        column = [v.shape[k] for v in node.inputs if v is not None]
+        sizes = [d for d in column if isinstance(d, int)]
+        if k == axis:
+            dims.append(sum(sizes) if len(sizes) == len(column) else column[0] if len(column) == 1 else UNKNOWN)
+        else:
+            dims.append(sizes[0] if sizes else column[0])
+    return tuple(dims)
+
+
+def _slice(node: Node, type: TensorType) -> Shape | None:
+    source = node.inputs[0]
+    arrays = [None if v is None else v.data for v in node.inputs[1:]]
+    if source is None or any(v is not None and v.data is None for v in node.inputs[1:]):
+        return None
+    starts, ends = arrays[0], arrays[1]
+    assert starts is not None and ends is not None
+    axes = arrays[2].tolist() if len(arrays) > 2 and arrays[2] is not None else list(range(len(starts)))
+    steps = arrays[3].tolist() if len(arrays) > 3 and arrays[3] is not None else [1] * len(starts)
+    dims = list(source.shape)
+    for start, end, axis, step in zip(starts.tolist(), ends.tolist(), axes, steps, strict=True):
+        whole = (step == 1 and start == 0 and end >= 2**31 - 1) or (step == -1 and start in (-1, 2**31 - 1) and end <= -(2**31))
+        if isinstance(dims[axis], str) and not whole:
+            dims[axis] = UNKNOWN
+        elif isinstance(dims[axis], int):
+            dims[axis] = type.shape[axis]
+    return tuple(dims)
+
+
+def _broadcast(node: Node, type: TensorType) -> Shape | None:
+    return broadcast_shapes([v.shape for v in node.inputs if v is not None])
+
+
+def _spatial(node: Node, type: TensorType) -> Shape | None:
+    source = node.inputs[0]
+    if source is None or node.op == "ConvTranspose":
+        return None
+    rank = source.ndim - 2
+    get = node.attributes.get
+    strides, pads = get("strides") or (1,) * rank, get("pads") or (0,) * (2 * rank)
+    dilations = get("dilations") or (1,) * rank
+    kernel: Any = get("kernel_shape")
+    weights = node.inputs[1] if node.op == "Conv" else None
+    kernel = kernel or (weights.shape[2:] if weights is not None else (0,) * rank)
+    dims: list[Dim] = [type.shape[0] if type.shape[0] != UNKNOWN else source.shape[0], type.shape[1]]
+    for k in range(rank):
+        same = get("auto_pad", "NOTSET") in ("SAME_UPPER", "SAME_LOWER") or pads[k] + pads[rank + k] == dilations[k] * (
+            int(kernel[k]) - 1
+        )
+        dims.append(source.shape[2 + k] if strides[k] == 1 and same else type.shape[2 + k])
+    return tuple(dims)
+
+
+def _pad(node: Node, type: TensorType) -> Shape | None:
+    source, pads = node.inputs[0], _shape_input(node, 1)
+    if source is None or pads is None or len(node.inputs) > 3:
+        return None
+    rank = source.ndim
+    return tuple(
+        d if pads[k] == 0 and pads[rank + k] == 0 else type.shape[k] for k, d in enumerate(source.shape)
+    )
+
+
+def _tile(node: Node, type: TensorType) -> Shape | None:
+    source, repeats = node.inputs[0], _shape_input(node, 1)
+    if source is None or repeats is None:
+        return None
+    return tuple(_arithmetic("Mul", d, r) for d, r in zip(source.shape, repeats, strict=True))
+
+
+def _range(node: Node, type: TensorType) -> Shape | None:
+    start, limit, delta = (_shape_input(node, k) for k in range(3))
+    if start is None or limit is None or delta is None or start[0] != 0 or delta[0] != 1:
+        return None
+    return (limit[0],) if limit[0] != -1 else None
+
+
+_REFINE = {
+    "Reshape": _reshape,
+    "Expand": _expand,
+    "ConstantOfShape": _constant_of_shape,
+    "Concat": _concat,
+    "Slice": _slice,
+    "Pad": _pad,
+    "Tile": _tile,
+    "Range": _range,
+    **dict.fromkeys(("Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool"), _spatial),
+    **dict.fromkeys(
+        (
+            *("Add", "Sub", "Mul", "Div", "Pow", "Mod", "Max", "Min", "Mean", "Sum", "Where", "PRelu"),
+            *("And", "Or", "Xor", "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual"),
+            *("BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitShift"),
+        ),
+        _broadcast,
+    ),
+}

@@ -16,6 +16,7 @@ from nngraph.errors import missing_extra, suggest, unknown_name
 def _restore(monkeypatch: pytest.MonkeyPatch):
     for setting in config.SETTINGS.values():
         monkeypatch.delenv(setting.variable, raising=False)
+    config.set_global_seed(None)
     with config.override():
         yield
     config.set_floatx("float32")

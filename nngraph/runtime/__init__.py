@@ -4,9 +4,10 @@ from nngraph.runtime.device import onnxruntime, resolve_device
 from nngraph.runtime.eager import can_run, run_node
 from nngraph.runtime.kernels import expand_composites, has_kernel, legalize
 from nngraph.runtime.session import Session, clear_sessions
-from nngraph.runtime.state import BoundStep, Cell, Group
+from nngraph.runtime.state import BoundCall, BoundStep, Cell, Group
 
 __all__ = [
+    "BoundCall",
     "BoundStep",
     "Cell",
     "Group",

@@ -15,7 +15,7 @@ import numpy as np
 from nngraph.ir import numpy_dtype
 from nngraph.runtime.device import onnxruntime
 
-__all__ = ["BoundStep", "Cell", "Group"]
+__all__ = ["BoundCall", "BoundStep", "Cell", "Group"]
 
 
 class Group:
@@ -112,76 +112,119 @@ def _align_groups(written: Iterable[Cell]) -> None:
         Group(fresh)
 
 
-class BoundStep:
-    """A session whose state inputs and outputs are bound to cells and whose data inputs are bound to fixed buffers.
+class _Bound:
+    """A session whose state inputs and outputs are bound to cells; the bindings are made once for each parity."""
 
-    Args:
-        session: a :class:`nngraph.runtime.Session`.
-        state: (input name, output name or ``None`` when only read, cell) of each variable.
-        data: names of the remaining inputs; each gets a host buffer of the input's type, see :attr:`data`.
-        results: names of the remaining outputs; each gets a host buffer, see :attr:`results`.
-
-    Call :meth:`run` after filling the data buffers.
-    """
-
-    def __init__(
-        self, session: Any, state: Sequence[tuple[str, str | None, Cell]], data: Sequence[str], results: Sequence[str]
-    ) -> None:
+    def __init__(self, session: Any, state: Sequence[tuple[str, str | None, Cell]]) -> None:
         self._session = session.ort
-        self._device = session.device
-        self._state = list(state)
-        for _, _, cell in state:
-            cell.place(self._device)
-        self._written = [cell for _, out, cell in state if out is not None]
+        known = set(session.input_types)
+        # A pass may have found that a variable does not matter.
+        self._state = [(name, out, cell) for name, out, cell in state if name in known or out is not None]
+        self._read_names = known
+        for _, _, cell in self._state:
+            cell.place(session.device)
+        self._written = [cell for _, out, cell in self._state if out is not None]
         _align_groups(self._written)
-        self.data: dict[str, np.ndarray[Any, Any]] = {}
-        self._inputs: dict[str, Any] = {}
-        ort = onnxruntime()
-        for name in data:
-            type = session.input_types[name]
-            self.data[name] = np.zeros(type.shape, numpy_dtype(type.dtype))
-            self._inputs[name] = ort.OrtValue.ortvalue_from_numpy(self.data[name])
-        self.results: dict[str, np.ndarray[Any, Any]] = {}
-        self._outputs: dict[str, Any] = {}
-        for name in results:
-            type = session.output_types[name]
-            self.results[name] = np.zeros(type.shape, numpy_dtype(type.dtype))
-            self._outputs[name] = ort.OrtValue.ortvalue_from_numpy(self.results[name])
         self._bindings: dict[tuple[int, ...], Any] = {}
         self._groups: list[Group] = []
         self._flips: list[Group] = []
         self._layout = -1
-        self._regroup()
 
-    def _regroup(self) -> None:
-        groups = dict.fromkeys(c.group for _, _, c in self._state)
-        self._groups = [g for g in groups if g is not None]
-        self._flips = list(dict.fromkeys(c.group for c in self._written if c.group is not None))
-        self._layout = Group.layout
-        self._bindings.clear()
-
-    def run(self) -> None:
-        """Run the session once and make the written buffers current."""
+    def _binding(self) -> Any:
         if self._layout != Group.layout:
             self._regroup()
         key = tuple([g.parity for g in self._groups])
         binding = self._bindings.get(key)
         if binding is None:
-            binding = self._bindings[key] = self._bind()
-        self._session.run_with_iobinding(binding)
+            binding = self._bindings[key] = self._session.io_binding()
+            for name, out, cell in self._state:
+                assert cell.group is not None
+                parity = cell.group.parity
+                if name in self._read_names:
+                    binding.bind_ortvalue_input(name, cell.buffer(parity))
+                if out is not None:
+                    binding.bind_ortvalue_output(out, cell.buffer(parity ^ 1))
+            self._bind_data(binding)
+        return binding
+
+    def _bind_data(self, binding: Any) -> None:
+        raise NotImplementedError
+
+    def _regroup(self) -> None:
+        self._groups = list(dict.fromkeys(c.group for _, _, c in self._state if c.group is not None))
+        self._flips = list(dict.fromkeys(c.group for c in self._written if c.group is not None))
+        self._layout = Group.layout
+        self._bindings.clear()
+
+
+class BoundStep(_Bound):
+    """A step of fixed shapes: state swaps between buffers, data lies in host buffers that the caller fills.
+
+    Args:
+        session: a :class:`nngraph.runtime.Session` whose input and output types are all static.
+        state: (input name, output name or ``None`` when only read, cell) of each variable.
+        data: names of the remaining inputs; each gets a buffer of the input's type in :attr:`data`.
+        results: names of the remaining outputs; each gets a buffer in :attr:`results`.
+    """
+
+    def __init__(
+        self, session: Any, state: Sequence[tuple[str, str | None, Cell]], data: Sequence[str], results: Sequence[str]
+    ) -> None:
+        super().__init__(session, state)
+        ort = onnxruntime()
+
+        def buffer(type: Any) -> np.ndarray[Any, Any]:
+            return np.zeros(type.shape, numpy_dtype(type.dtype))
+
+        self.data = {name: buffer(session.input_types[name]) for name in data if name in session.input_types}
+        self.results = {name: buffer(session.output_types[name]) for name in results}
+        self._inputs = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in self.data.items()}
+        self._outputs = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in self.results.items()}
+
+    def _bind_data(self, binding: Any) -> None:
+        for name, value in self._inputs.items():
+            binding.bind_ortvalue_input(name, value)
+        for name, value in self._outputs.items():
+            binding.bind_ortvalue_output(name, value)
+
+    def run(self) -> None:
+        """Run the session once on the data buffers and make the written state current."""
+        self._session.run_with_iobinding(self._binding())
         for group in self._flips:
             group.parity ^= 1
 
-    def _bind(self) -> Any:
-        binding = self._session.io_binding()
-        for name, value in self._inputs.items():
-            binding.bind_ortvalue_input(name, value)
-        for name, out, cell in self._state:
-            assert cell.group is not None
-            parity = cell.group.parity
-            binding.bind_ortvalue_input(name, cell.buffer(parity))
-            if out is not None:
-                binding.bind_ortvalue_output(out, cell.buffer(parity ^ 1))
-        for name, value in self._outputs.items():
-            binding.bind_ortvalue_output(name, value)
-        return binding
+
+class BoundCall(_Bound):
+    """A call on arrays of any fitting shape; state is bound to cells, results are new arrays.
+
+    Args:
+        session: a :class:`nngraph.runtime.Session`.
+        state: (input name, output name or ``None`` when only read, cell) of each variable.
+        data: names of the remaining inputs, in the order of the call's arguments.
+        results: names of the remaining outputs, in the order of the call's results.
+    """
+
+    def __init__(
+        self, session: Any, state: Sequence[tuple[str, str | None, Cell]], data: Sequence[str], results: Sequence[str]
+    ) -> None:
+        super().__init__(session, state)
+        self._data = [(k, name) for k, name in enumerate(data) if name in session.input_types]
+        self._results = list(results)
+
+    def _bind_data(self, binding: Any) -> None:
+        for name in self._results:
+            binding.bind_output(name, "cpu")
+
+    def __call__(self, arrays: Sequence[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
+        """Run once and return the results."""
+        binding = self._binding()
+        for k, name in self._data:
+            binding.bind_cpu_input(name, np.ascontiguousarray(arrays[k]))
+        for name in self._results:
+            binding.bind_output(name, "cpu")  # forget the last call's array, which is the caller's now
+        self._session.run_with_iobinding(binding)
+        for group in self._flips:
+            group.parity ^= 1
+        # The runtime lists outputs in binding order: state first.
+        values = binding.get_outputs()[len(self._written) :]
+        return [value.numpy() for value in values]

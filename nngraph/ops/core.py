@@ -9,7 +9,7 @@ import numpy as np
 
 from nngraph.ir import TensorType, Value, is_float, numpy_dtype, standardize_dtype
 from nngraph.ops.dispatch import is_tensor, public
-from nngraph.ops.trace import apply, current_trace
+from nngraph.ops.trace import apply, composite
 
 __all__ = [
     "cast",
@@ -176,11 +176,16 @@ def convert_to_numpy(x: Any) -> np.ndarray[Any, Any]:
     return np.asarray(x)
 
 
+@composite("StopGradient")
+def _stopped(x: Any) -> Any:
+    return apply("Identity", x)
+
+
 @public
 def stop_gradient(variable: Any) -> Any:
     """Return the tensor unchanged, as a constant for gradients."""
     x = convert(variable)
-    return x if isinstance(x, np.ndarray) and current_trace() is None else apply("StopGradient", x, domain="nngraph")
+    return x if isinstance(x, np.ndarray) else _stopped(x)
 
 
 def shape(x: Any) -> tuple[Any, ...]:

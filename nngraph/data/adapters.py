@@ -24,6 +24,7 @@ import numpy as np
 
 from nngraph import tree
 from nngraph.data.arrays import check_lengths, holds_arrays, to_arrays
+from nngraph.data.packing import unpack_batch
 from nngraph.data.py_dataset import PyDataset, iterate_in_order
 from nngraph.data.weights import check_class_weight, class_weight_to_sample_weights
 
@@ -88,7 +89,7 @@ class Adapter(ABC):
 
     def _batch(self, batch: Any, source: str) -> Batch:
         """Return what a foreign source yielded as ``(x, y, sample_weight)`` of arrays."""
-        x, y, sample_weight = _unpack(batch, source)
+        x, y, sample_weight = unpack_batch(batch, source)
         x = to_arrays(x, "x", self.float_dtype)
         y = to_arrays(y, "y", self.float_dtype)
         sample_weight = to_arrays(sample_weight, "sample_weight", self.float_dtype, series_as_column=False)
@@ -412,18 +413,6 @@ def _put_back(iterator: Iterator[Any], source: str) -> tuple[Any, Iterator[Any]]
     except StopIteration:
         raise ValueError(f"{source} is empty: it gave no batch.") from None
     return first, itertools.chain([first], iterator)
-
-
-def _unpack(batch: Any, source: str) -> Batch:
-    if not isinstance(batch, (tuple, list)):
-        return batch, None, None
-    if not 1 <= len(batch) <= 3:
-        raise ValueError(
-            f"Each batch must be (x,), (x, y) or (x, y, sample_weight). {source} gave a {type(batch).__name__} of "
-            f"{len(batch)} items; nest several inputs: ((x1, x2), y)."
-        )
-    x, y, sample_weight = (*batch, None, None)[:3]
-    return x, y, sample_weight
 
 
 def _weighted(y: Any, sample_weight: Any, class_weight: Mapping[int, float] | None) -> Any:

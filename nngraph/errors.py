@@ -22,16 +22,21 @@ def suggest(name: object, options: Iterable[str]) -> str | None:
     'adam'
     >>> suggest("Leaky-ReLU", ["relu", "leaky_relu"])
     'leaky_relu'
+    >>> suggest("he_norml", ["HeNormal", "he_normal"])
+    'he_normal'
     >>> suggest("zzz", ["sgd", "adam"]) is None
     True
     """
     if not isinstance(name, str):
         return None
-    folded: dict[str, str] = {}
+    folded: dict[str, list[str]] = {}
     for option in options:
-        folded.setdefault(_fold(option), option)
+        folded.setdefault(_fold(option), []).append(option)
     near = difflib.get_close_matches(_fold(name), list(folded), n=1, cutoff=0.6)
-    return folded[near[0]] if near else None
+    if not near:
+        return None
+    # Of several spellings of one name, the one most like what was typed.
+    return max(folded[near[0]], key=lambda option: difflib.SequenceMatcher(None, name, option).ratio())
 
 
 def unknown_name(kind: str, name: object, options: Iterable[str]) -> ValueError:

@@ -5,12 +5,14 @@ Limits and standard deviations are closed forms; the values of STFT and the conf
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
 import pytest
 
 from nngraph import config, initializers
+from nngraph.saving import CustomObjectScope
 
 RANDOM = (
     "GlorotNormal",
@@ -299,3 +301,70 @@ def test_configurations(name: str) -> None:
 def test_a_clone_with_a_seed_draws_the_same() -> None:
     original = initializers.HeNormal(seed=3)
     np.testing.assert_array_equal(original.clone()((4, 4)), original((4, 4)))
+
+
+NAMES = {  # what Keras 3.15 accepts
+    "Constant": "constant",
+    "GlorotNormal": "glorot_normal",
+    "GlorotUniform": "glorot_uniform",
+    "HeNormal": "he_normal",
+    "HeUniform": "he_uniform",
+    "Identity": "identity IdentityInitializer",
+    "LecunNormal": "lecun_normal",
+    "LecunUniform": "lecun_uniform",
+    "Ones": "ones one",
+    "Orthogonal": "orthogonal OrthogonalInitializer",
+    "RandomNormal": "random_normal normal",
+    "RandomUniform": "random_uniform uniform",
+    "STFT": "stft STFTInitializer",
+    "TruncatedNormal": "truncated_normal",
+    "VarianceScaling": "variance_scaling",
+    "Zeros": "zeros zero",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_get_and_round_trip(name: str) -> None:
+    make = getattr(initializers, name)
+    for spelling in (name, *NAMES[name].split()):
+        assert type(initializers.get(spelling)) is make, spelling
+        if spelling not in ("one", "zero", "normal", "uniform"):
+            assert getattr(initializers, spelling) is make
+    assert type(initializers.get(make)) is make
+    described = json.loads(json.dumps(initializers.serialize(make())))
+    assert described["module"] == "nngraph.initializers"
+    assert described["class_name"] == name
+    for description in (
+        described,
+        {**described, "module": "keras.initializers"},
+        {"class_name": name, "config": described["config"]},
+    ):
+        copy = initializers.deserialize(description)
+        assert type(copy) is make
+        assert copy.get_config() == make().get_config()
+        assert type(initializers.get(description)) is make
+
+
+def test_get_passes_objects_through() -> None:
+    def mine(shape, dtype=None):
+        return np.zeros(shape, dtype)
+
+    instance = initializers.HeNormal(seed=1)
+    assert initializers.get(instance) is instance
+    assert initializers.get(mine) is mine
+    assert initializers.get(None) is None
+    with CustomObjectScope({"mine": mine}):
+        assert initializers.get("mine") is mine
+    assert initializers.deserialize("mine", {"mine": mine}) is mine
+    with pytest.raises(ValueError, match="Did you mean 'glorot_uniform'"):
+        initializers.get("glorot_unifrom")
+    with pytest.raises(ValueError, match=r"known initializer, its configuration .* Received: 3"):
+        initializers.get(3)
+
+
+def test_a_constant_array_is_saved() -> None:
+    described = json.loads(json.dumps(initializers.serialize(initializers.Constant(np.float32([1, 2])))))
+    np.testing.assert_array_equal(initializers.deserialize(described)((2, 2)), [[1, 2], [1, 2]])
+    from_keras = {"value": {"class_name": "__numpy__", "config": {"value": [1, 2], "dtype": "int64"}}}
+    described = {"module": "keras.initializers", "class_name": "Constant", "config": from_keras}
+    np.testing.assert_array_equal(initializers.deserialize(described)((2,)), [1, 2])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from nngraph.initializers.base import Initializer
 from nngraph.initializers.constant_initializers import STFT, Constant, Identity, Ones, Zeros
 from nngraph.initializers.random_initializers import (
@@ -18,6 +21,8 @@ from nngraph.initializers.random_initializers import (
     TruncatedNormal,
     VarianceScaling,
 )
+from nngraph.naming import snake_case
+from nngraph.saving.lookup import Lookup
 
 __all__ = [
     "STFT",
@@ -42,6 +47,8 @@ __all__ = [
     "VarianceScaling",
     "Zeros",
     "constant",
+    "deserialize",
+    "get",
     "glorot_normal",
     "glorot_uniform",
     "he_normal",
@@ -53,6 +60,7 @@ __all__ = [
     "orthogonal",
     "random_normal",
     "random_uniform",
+    "serialize",
     "stft",
     "truncated_normal",
     "variance_scaling",
@@ -79,3 +87,59 @@ stft = STFT
 truncated_normal = TruncatedNormal
 variance_scaling = VarianceScaling
 zeros = Zeros
+
+_CLASSES = (
+    Constant,
+    GlorotNormal,
+    GlorotUniform,
+    HeNormal,
+    HeUniform,
+    Identity,
+    LecunNormal,
+    LecunUniform,
+    Ones,
+    Orthogonal,
+    RandomNormal,
+    RandomUniform,
+    STFT,
+    TruncatedNormal,
+    VarianceScaling,
+    Zeros,
+)
+_LOOKUP = Lookup(
+    "initializer",
+    "nngraph.initializers",
+    {cls.__name__: cls for cls in _CLASSES}
+    | {snake_case(cls.__name__): cls for cls in _CLASSES}
+    | {"IdentityInitializer": Identity, "OrthogonalInitializer": Orthogonal, "STFTInitializer": STFT}
+    | {"normal": RandomNormal, "one": Ones, "uniform": RandomUniform, "zero": Zeros},
+)
+
+
+def get(identifier: Any) -> Any:
+    """Return the initializer for a name, a configuration, a class or an initializer; None stays None.
+
+    Raises ValueError for an unknown name, naming the nearest, and for anything else.
+
+    >>> type(get("he_normal")).__name__
+    'HeNormal'
+    >>> get("zeross")
+    Traceback (most recent call last):
+    ...
+    ValueError: Unknown initializer 'zeross'. Did you mean 'zeros'? ...
+    """
+    return _LOOKUP.get(identifier)
+
+
+def serialize(initializer: Any) -> Any:
+    """Return the configuration of an initializer as plain data."""
+    return _LOOKUP.serialize(initializer)
+
+
+def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """Return the initializer that `serialize` described.
+
+    >>> deserialize(serialize(Constant(3.0))).value
+    3.0
+    """
+    return _LOOKUP.deserialize(config, custom_objects)

@@ -21,7 +21,17 @@ from nngraph.schema import infer_types
 if TYPE_CHECKING:
     from nngraph.ops.variable import Variable
 
-__all__ = ["Trace", "apply", "composite", "current_trace", "inline", "is_traced", "run_traced", "trace_graph"]
+__all__ = [
+    "Trace",
+    "apply",
+    "composite",
+    "current_trace",
+    "inline",
+    "is_traced",
+    "recorded_under",
+    "run_traced",
+    "trace_graph",
+]
 
 _ACTIVE: ContextVar[Trace | None] = ContextVar("nngraph_trace", default=None)
 
@@ -113,6 +123,17 @@ class Trace:
 def current_trace() -> Trace | None:
     """Return the active trace, if any."""
     return _ACTIVE.get()
+
+
+@contextlib.contextmanager
+def recorded_under(path: str) -> Iterator[None]:
+    """Record the nodes of a block under a path such as ``"optimizer/adam"``; without a trace do nothing."""
+    trace = _ACTIVE.get()
+    if trace is None:
+        yield
+        return
+    with trace.within(path):
+        yield
 
 
 def _is_variable(x: Any) -> bool:

@@ -165,7 +165,9 @@ def _slice(node: Node, type: TensorType) -> Shape | None:
     steps = arrays[3].tolist() if len(arrays) > 3 and arrays[3] is not None else [1] * len(starts)
     dims = list(source.shape)
     for start, end, axis, step in zip(starts.tolist(), ends.tolist(), axes, steps, strict=True):
-        whole = (step == 1 and start == 0 and end >= 2**31 - 1) or (step == -1 and start in (-1, 2**31 - 1) and end <= -(2**31))
+        whole = (step == 1 and start == 0 and end >= 2**31 - 1) or (
+            step == -1 and (start == -1 or start >= 2**31 - 1) and end <= -(2**31)
+        )
         if isinstance(dims[axis], str) and not whole:
             dims[axis] = UNKNOWN
         elif isinstance(dims[axis], int):

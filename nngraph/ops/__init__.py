@@ -1,10 +1,18 @@
 """Operations: named as in ``keras.ops``, recorded on symbolic tensors and run at once on arrays."""
 
+# ruff: noqa: F401, F403  (this file only re-exports; the vjp modules are imported for the rules they register)
 from nngraph.ops import vjp_elementwise
-from nngraph.ops.core import *  # noqa: F403
+from nngraph.ops.comparison import *
+from nngraph.ops.core import *
+from nngraph.ops.creation import *
 from nngraph.ops.dispatch import PUBLIC, is_tensor, public
-from nngraph.ops.elementwise import *  # noqa: F403
+from nngraph.ops.elementwise import *
+from nngraph.ops.indexing import *
 from nngraph.ops.keras_tensor import KerasTensor
+from nngraph.ops.linalg import *
+from nngraph.ops.reduction import *
+from nngraph.ops.shapes import *
+from nngraph.ops.sorting import *
 from nngraph.ops.trace import Trace, apply, composite, current_trace
 from nngraph.ops.variable import Variable
 from nngraph.ops.vjp import no_gradient, raw, vjp, vjp_node

@@ -5,15 +5,18 @@ from __future__ import annotations
 import doctest
 import importlib
 
+import numpy as np
 import pytest
 
 from test_architecture import SOURCES
+
+FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 
 @pytest.mark.parametrize("module", [name for name in SOURCES if name != "nngraph.__main__"])
 def test_examples_in_docstrings(module: str, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    results = doctest.testmod(importlib.import_module(module), optionflags=doctest.NORMALIZE_WHITESPACE)
+    results = doctest.testmod(importlib.import_module(module), optionflags=FLAGS, extraglobs={"np": np})
     assert results.failed == 0, f"{results.failed} of {results.attempted} examples; see the captured output"
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from nngraph import config, initializers
+from nngraph.random import SeedGenerator
 from nngraph.saving import CustomObjectScope
 
 RANDOM = (
@@ -83,17 +84,18 @@ def test_draws_stay_the_same_across_versions() -> None:
 
 
 def test_a_seed_generator_gives_new_values_each_time() -> None:
-    class Counter:
-        state = 0
-
-        def next(self) -> np.ndarray:
-            self.state += 1
-            return np.array([7, self.state], "uint32")
-
-    initializer = initializers.RandomNormal(seed=Counter())
+    generator = SeedGenerator(7)
+    initializer = initializers.RandomNormal(seed=generator)
     first, second = initializer((5,)), initializer((5,))
     assert not np.array_equal(first, second)
-    np.testing.assert_array_equal(initializers.RandomNormal(seed=Counter())((5,)), first)
+    np.testing.assert_array_equal(initializers.RandomNormal(seed=SeedGenerator(7))((5,)), first)
+
+
+def test_a_seed_generator_is_saved() -> None:
+    described = json.loads(json.dumps(initializers.serialize(initializers.HeNormal(seed=SeedGenerator(7)))))
+    assert described["config"]["seed"]["class_name"] == "SeedGenerator"
+    copy = initializers.deserialize(described)
+    np.testing.assert_array_equal(copy((5,)), initializers.HeNormal(seed=SeedGenerator(7))((5,)))
 
 
 @pytest.mark.parametrize("seed", ["a", 2.5, True, [1]])

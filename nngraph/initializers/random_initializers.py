@@ -15,6 +15,7 @@ import numpy as np
 from nngraph import config
 from nngraph.errors import unknown_name
 from nngraph.initializers.base import Array, Initializer, checked_shape, compute_fans, float_dtype
+from nngraph.saving.registry import deserialize_keras_object
 
 __all__ = [
     "GlorotNormal",
@@ -43,12 +44,15 @@ class RandomInitializer(Initializer):
 
     Args:
         seed: an integer, for the same values at every call; a `nngraph.random.SeedGenerator`, for new ones at every
-            call; or None, for a seed derived from the global one when the initializer is made.
+            call; or None, for a seed derived from the global one when the initializer is made. The configuration of a
+            `SeedGenerator` stands for it.
 
     Raises ValueError for any other seed.
     """
 
     def __init__(self, seed: Any = None) -> None:
+        if isinstance(seed, dict):
+            seed = deserialize_keras_object(seed)
         self._init_seed = seed
         if seed is None:
             seed = config.draw_seed()

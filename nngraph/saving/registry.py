@@ -53,6 +53,7 @@ _PACKAGES = (
     "nngraph.models",
     "nngraph.optimizers",
     "nngraph.optimizers.schedules",
+    "nngraph.random",
     "nngraph.regularizers",
 )
 

@@ -271,7 +271,7 @@ def test_a_large_draw_stores_no_large_constant() -> None:
     from nngraph.runtime.kernels import expand_composites
 
     expand_composites(graph)
-    assert sum(v.data.nbytes for v in graph.constants if v.data is not None) < 1000
+    assert sum(v.data.nbytes for v in graph.constants if v.data is not None) < 20_000  # the draw has 8 MB
     used = {n.op for n in graph}
     assert used <= {
         *("Add", "Mul", "BitShift", "BitwiseXor", "BitwiseOr", "Slice", "Range", "Cast", "Reshape", "GreaterOrEqual"),

@@ -55,9 +55,7 @@ def gradients(graph: Graph, outputs: Sequence[Value | str], wrt: Sequence[Value 
     return copy
 
 
-def append_gradients(
-    ys: Sequence[Value], xs: Sequence[Value], gs: Sequence[Value | None] | None = None
-) -> list[Value]:
+def append_gradients(ys: Sequence[Value], xs: Sequence[Value], gs: Sequence[Value | None] | None = None) -> list[Value]:
     """Append to the traced graph the gradients of ``ys`` with respect to ``xs``, and return them.
 
     Args:
@@ -170,7 +168,9 @@ def _require_rules(nodes: Sequence[Node]) -> None:
     missing = [n for n in nodes if not has_rule(lookup(n.op, n.domain))]
     if not missing:
         return
-    lines = [f"  {n.op_id} at node {n.name!r}" + (f" in layer {n.origin.layer!r}" if n.origin.layer else "") for n in missing]
+    lines = [
+        f"  {n.op_id} at node {n.name!r}" + (f" in layer {n.origin.layer!r}" if n.origin.layer else "") for n in missing
+    ]
     raise ValueError(
         f"{len(missing)} operators on the way to the loss have no gradient rule:\n" + "\n".join(lines) + "\n"
         "Freeze what lies below them, wrap them with ops.custom_gradient or ops.stop_gradient, "
@@ -188,7 +188,9 @@ def _sum_to(gradient: Value, type: TensorType) -> Value:
         return _expand(gradient, type)
     leading = list(range(extra))
     stretched = [
-        extra + k for k, (want, have) in enumerate(zip(shape, gradient.shape[extra:], strict=True)) if want == 1 and have != 1
+        extra + k
+        for k, (want, have) in enumerate(zip(shape, gradient.shape[extra:], strict=True))
+        if want == 1 and have != 1
     ]
     if stretched:
         gradient = raw.ReduceSum(gradient, np.array(stretched, np.int64), keepdims=1)

@@ -1,0 +1,99 @@
+"""Common subexpressions: equal nodes and equal constants become one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nngraph.ir import Graph, Node, Value
+from passes.base import Pass
+from passes.traits import COMMUTATIVE, is_random
+
+__all__ = ["Cse"]
+
+Table = dict[Hashable, tuple[Value, ...]]
+
+
+@dataclass(frozen=True)
+class Cse(Pass):
+    """Merges nodes with the same operator, inputs and attributes, and constants with the same contents.
+
+    Operands of commutative operators may stand in any order. Random operators and control flow are never merged. A
+    node of a subgraph may be replaced by an equal one of the graph around it.
+    """
+
+    name: ClassVar[str] = "cse"
+
+    def run(self, graph: Graph) -> int:
+        """Merge equal nodes and constants; return how many were replaced by another."""
+        return _merge(graph, {})
+
+
+def _merge(graph: Graph, outer: Table) -> int:
+    table: Table = dict(outer)
+    changes = 0
+    for value in list(graph.constants):
+        known = table.setdefault(_constant_key(value), (value,))[0]
+        if known is not value and _can_replace(value, known):
+            value.replace_uses(known)
+            graph.erase_constant(value)
+            changes += 1
+    for node in graph:
+        for sub in node.subgraphs:
+            changes += _merge(sub, table)
+        if node.subgraphs or is_random(node):
+            continue
+        known_outputs = table.setdefault(_node_key(node), node.outputs)
+        if known_outputs is node.outputs:
+            continue
+        pairs = list(zip(node.outputs, known_outputs, strict=True))
+        if not all(_can_replace(old, new) for old, new in pairs):
+            continue
+        for old, new in pairs:
+            old.replace_uses(new)
+        graph.erase(node)
+        changes += 1
+    return changes
+
+
+def _can_replace(old: Value, new: Value) -> bool:
+    """A subgraph can only return its own values."""
+    return old.graph is new.graph or not old.is_output
+
+
+def _constant_key(value: Value) -> Hashable:
+    assert value.data is not None
+    return ("constant", *_array_key(value.data))
+
+
+def _node_key(node: Node) -> Hashable:
+    inputs: list[Any] = [id(v) for v in node.inputs]
+    if node.op in COMMUTATIVE and not node.domain:
+        inputs.sort()
+    attributes = tuple((k, _attribute_key(a)) for k, a in sorted(node.attributes.items()))
+    return (node.op, node.domain, tuple(inputs), attributes, len(node.outputs))
+
+
+def _attribute_key(attribute: Any) -> Hashable:
+    if isinstance(attribute, np.ndarray):
+        return _array_key(attribute)
+    # 1, 1.0 and True are equal in Python but not in ONNX.
+    return (
+        type(attribute).__name__,
+        tuple(map(_attribute_key, attribute)) if isinstance(attribute, tuple) else attribute,
+    )
+
+
+def _array_key(data: np.ndarray[Any, Any]) -> tuple[Hashable, ...]:
+    contents: Hashable
+    if data.dtype == object:
+        contents = tuple(data.reshape(-1).tolist())
+    elif data.nbytes <= 1024:
+        contents = data.tobytes()
+    else:
+        contents = hashlib.sha256(np.ascontiguousarray(data).data.cast("B")).digest()
+    return (data.dtype.name, data.shape, contents)

@@ -1,0 +1,141 @@
+"""Sums and their relatives over axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nngraph.ir import Node
+from nngraph.ops import raw
+from passes.build import Builder
+from passes.rewrite import LocalRule, Refusal, Result, Rule, example
+from passes.simplify.views import VIEWS, reshape_target
+
+__all__ = ["RULES", "axes_of"]
+
+
+def _i64(*numbers: int) -> Any:
+    return np.array(numbers, np.int64)
+
+
+def axes_of(node: Node) -> tuple[int, ...] | None:
+    """Return the axes of a reduction, none negative, or ``None`` when they are not constant."""
+    x = node.inputs[0]
+    axes = node.inputs[1] if len(node.inputs) > 1 else None
+    assert x is not None
+    if axes is None:
+        return () if node.attributes.get("noop_with_empty_axes", 0) else tuple(range(x.ndim))
+    if axes.data is None:
+        return None
+    if axes.data.size == 0:
+        return () if node.attributes.get("noop_with_empty_axes", 0) else tuple(range(x.ndim))
+    return tuple(sorted(int(a) % x.ndim for a in axes.data.reshape(-1)))
+
+
+class ReduceNothing(LocalRule):
+    """``ReduceSum(x) = Reshape(x)`` (also Mean, Max, Min, Prod) over axes of size 1."""
+
+    roots = ("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd")
+    examples = (
+        example(lambda x: raw.ReduceSum(x, _i64(1), keepdims=1), "float32[batch, 1, n]"),
+        example(lambda x: raw.ReduceMean(x, _i64(1), keepdims=0), "float32[batch, 1, 3]"),
+        example(lambda x: raw.ReduceMax(x, keepdims=0), "float32[1, 1]"),
+        example(
+            lambda x: raw.ReduceSum(x, _i64(1), keepdims=0),
+            "float32[batch, 1, n]",
+            refuses="two sizes are known only by name",
+        ),
+    )
+
+    def apply(self, node: Node, op: Builder) -> Result:
+        x = node.inputs[0]
+        axes = axes_of(node)
+        if x is None or axes is None or any(x.shape[k] != 1 for k in axes):
+            return None
+        if x.shape == node.output.shape:
+            return x
+        target = reshape_target(node.output.shape)
+        if target is None:
+            return Refusal("two sizes are known only by name", x)
+        return op.Reshape(x, target[0], allowzero=target[1])
+
+
+class ReduceReduced(LocalRule):
+    """``ReduceSum(ReduceSum(x, A), B) = ReduceSum(x, A ∪ B)``; likewise Max, Min, Prod."""
+
+    roots = ("ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd")
+    examples = (
+        example(
+            lambda x: raw.ReduceSum(raw.ReduceSum(x, _i64(2), keepdims=1), _i64(0), keepdims=1), "float32[2, 3, 4]"
+        ),
+        example(
+            lambda x: raw.ReduceMax(raw.ReduceMax(x, _i64(1), keepdims=0), _i64(1), keepdims=0), "float32[2, 3, 4]"
+        ),
+        example(
+            lambda x: raw.ReduceSum(raw.ReduceSum(x, _i64(2), keepdims=1), _i64(0), keepdims=0),
+            "float32[2, 3, 4]",
+            refuses="one keeps the axes, the other does not",
+        ),
+        example(
+            lambda x: (lambda s: (raw.ReduceSum(s, _i64(0)), s))(raw.ReduceSum(x, _i64(1), keepdims=1)),
+            "float32[2, 3]",
+            refuses="the inner sum is used elsewhere",
+        ),
+    )
+
+    def apply(self, node: Node, op: Builder) -> Result:
+        middle = node.inputs[0]
+        inner = middle.producer if middle is not None else None
+        if middle is None or inner is None or inner.op_id != node.op_id:
+            return None
+        first, second, x = axes_of(inner), axes_of(node), inner.inputs[0]
+        if first is None or second is None or x is None:
+            return None
+        if len(middle.uses) > 1 or middle.is_output:
+            return Refusal("the inner sum is used elsewhere", middle)
+        keep = inner.attributes.get("keepdims", 1)
+        if keep != node.attributes.get("keepdims", 1):
+            return Refusal("one keeps the axes, the other does not", middle)
+        if not keep:
+            left = [k for k in range(x.ndim) if k not in first]
+            second = tuple(left[k] for k in second)
+        return op.node(node.op, [x, _i64(*sorted({*first, *second}))], keepdims=keep)
+
+
+class KeepReducedAxes(LocalRule):
+    """``Reshape(ReduceSum(x, A, keepdims=0))`` to the shape of ``keepdims=1`` is ``ReduceSum(x, A, keepdims=1)``.
+
+    And the other way round; likewise for the other reductions, and for Unsqueeze and Squeeze.
+    """
+
+    roots = tuple(sorted(VIEWS))
+    examples = (
+        example(lambda x: raw.Unsqueeze(raw.ReduceMean(x, _i64(1), keepdims=0), _i64(1)), "float32[batch, 3, n]"),
+        example(lambda x: raw.Reshape(raw.ReduceSum(x, _i64(0, 1), keepdims=1), _i64(4)), "float32[2, 3, 4]"),
+        example(
+            lambda x: (lambda s: (raw.Unsqueeze(s, _i64(1)), s))(raw.ReduceSum(x, _i64(1), keepdims=0)),
+            "float32[2, 3]",
+            refuses="the reduction is used elsewhere",
+        ),
+    )
+
+    def apply(self, node: Node, op: Builder) -> Result:
+        middle = node.inputs[0]
+        inner = middle.producer if middle is not None else None
+        if middle is None or inner is None or not inner.op.startswith("Reduce") or inner.domain:
+            return None
+        axes, x = axes_of(inner), inner.inputs[0]
+        if axes is None or x is None:
+            return None
+        keep = 1 - inner.attributes.get("keepdims", 1)
+        kept = tuple(1 if k in axes else d for k, d in enumerate(x.shape))
+        shape = kept if keep else tuple(d for k, d in enumerate(x.shape) if k not in axes)
+        if shape != node.output.shape:
+            return None
+        if len(middle.uses) > 1 or middle.is_output:
+            return Refusal("the reduction is used elsewhere", middle)
+        return op.node(inner.op, list(inner.inputs), **{**inner.attributes, "keepdims": keep})
+
+
+RULES: tuple[Rule, ...] = (ReduceNothing(), ReduceReduced(), KeepReducedAxes())

@@ -304,7 +304,7 @@ class Layer:
         trace, context = current_trace(), current_context()
         for item in leaves(loss):
             if trace is not None:
-                trace.losses.append(item)
+                trace.losses.append((self, item))
             elif context is not None:
                 context.losses.append(item)
             else:
@@ -312,8 +312,13 @@ class Layer:
 
     @property
     def losses(self) -> list[Any]:
-        """Losses of the last eager call and the regularization losses of the weights."""
-        collected = [loss for layer in self._flatten_layers() for loss in layer._losses]
+        """What ``add_loss`` collected (in the trace, or in the last eager call) and the weights' regularization losses."""
+        trace, layers = current_trace(), self._flatten_layers()
+        if trace is not None:
+            own = set(layers)
+            collected = [loss for layer, loss in trace.losses if layer in own]
+        else:
+            collected = [loss for layer in layers for loss in layer._losses]
         return [*collected, *self._regularization_losses()]
 
     def _regularization_losses(self) -> list[Any]:

@@ -1,0 +1,117 @@
+"""The table that ``model.summary()`` prints."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from nngraph.layers.layer import Layer
+from nngraph.ops.keras_tensor import KerasTensor, leaves
+
+__all__ = ["print_summary"]
+
+
+def print_summary(
+    model: Any,
+    *,
+    line_length: int | None = None,
+    print_fn: Callable[[str], Any] | None = None,
+    expand_nested: bool = False,
+    show_trainable: bool = False,
+    layer_range: tuple[str, str] | None = None,
+) -> None:
+    """Print a model's layers, their output shapes and parameters, and the totals."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    connections = _connections(model)
+    linear = all(len(parents) <= 1 for parents in connections.values())
+    table = Table(show_lines=False, pad_edge=True)
+    table.add_column("Layer (type)", overflow="fold")
+    table.add_column("Output Shape", overflow="fold")
+    table.add_column("Param #", justify="right")
+    if not linear:
+        table.add_column("Connected to", overflow="fold")
+    if show_trainable:
+        table.add_column("Trainable")
+    for layer, depth in _rows(model, expand_nested, layer_range):
+        row = [
+            "  " * depth + f"{escape(layer.name)} ({escape(type(layer).__name__)})",
+            escape(_output_shape(layer, model)),
+            f"{layer.count_params():,}" if layer.built else "0 (unbuilt)",
+        ]
+        if not linear:
+            row.append(escape(", ".join(connections.get(layer, []))))
+        if show_trainable:
+            row.append("Y" if layer.trainable_weights or (layer.trainable and not layer.weights) else "N")
+        table.add_row(*row)
+
+    text = io.StringIO()
+    console = Console(file=text, width=line_length or 100, no_color=True, highlight=False)
+    console.print(f'Model: "{escape(model.name)}"')
+    console.print(table)
+    for line in _totals(model):
+        console.print(f" {line}")
+    (print_fn or print)(text.getvalue().rstrip("\n"))
+
+
+def _rows(model: Any, expand: bool, layer_range: tuple[str, str] | None) -> Iterator[tuple[Layer, int]]:
+    layers = model.layers
+    if layer_range is not None:
+        names = [layer.name for layer in layers]
+        missing = [n for n in layer_range if n not in names]
+        if missing or len(layer_range) != 2:
+            raise ValueError(f"layer_range takes the names of two layers; the model has {names}, got {list(layer_range)}")
+        layers = layers[names.index(layer_range[0]) : names.index(layer_range[1]) + 1]
+    for layer in layers:
+        yield layer, 0
+        if expand and hasattr(layer, "layers"):
+            yield from ((inner, depth + 1) for inner, depth in _rows(layer, True, None))
+
+
+def _output_shape(layer: Layer, model: Any) -> str:
+    records = [r for r in _records(model) if r.operation is layer]
+    shapes = [t.shape for r in records[:1] for t in leaves(r.structure) if isinstance(t, KerasTensor)]
+    if not shapes and hasattr(layer, "batch_shape"):
+        shapes = [layer.batch_shape]
+    return str(shapes[0]) if len(shapes) == 1 else str(shapes) if shapes else "?"
+
+
+def _records(model: Any) -> list[Any]:
+    inner = getattr(model, "_functional", None) or model
+    connections = getattr(inner, "_connections", None)
+    return connections.records if connections is not None else []
+
+
+def _connections(model: Any) -> dict[Layer, list[str]]:
+    found: dict[Layer, list[str]] = {}
+    for record in _records(model):
+        parents = [t.record.operation.name for t in record.parents if t.record is not None]
+        found.setdefault(record.operation, []).extend(parents)
+    return found
+
+
+def _totals(model: Any) -> Iterator[str]:
+    def line(what: str, variables: list[Any]) -> str:
+        count = sum(v.type.size or 0 for v in variables)
+        size = sum(v.numpy_view().nbytes for v in variables)
+        return f"{what}: {count:,} ({_human(size)})"
+
+    trainable = model.trainable_weights
+    yield line("Total params", model.weights)
+    yield line("Trainable params", trainable)
+    yield line("Non-trainable params", model.non_trainable_weights)
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None and getattr(optimizer, "built", False):
+        yield line("Optimizer params", list(optimizer.variables))
+
+
+def _human(size: int) -> str:
+    number = float(size)
+    for unit in ("B", "KB", "MB", "GB"):
+        if number < 1024 or unit == "GB":
+            return f"{number:.2f} {unit}"
+        number /= 1024
+    raise AssertionError("unreachable")

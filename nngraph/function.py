@@ -15,7 +15,7 @@ from nngraph.ops.trace import Trace, apply, current_trace
 from nngraph.ops.variable import Variable
 from nngraph.runtime import BoundCall, Session, resolve_device
 from passes import PassManager, pipeline
-from passes.gradients import append_gradients
+from passes.autodiff import append_gradients
 
 __all__ = ["CompiledFunction", "compile_graph", "function", "grad", "gradients", "value_and_grad"]
 

@@ -73,7 +73,7 @@ class Cell:
         if self._device == "cpu":
             np.copyto(self._arrays[self.group.parity], value)
         else:
-            self._buffers[self.group.parity].update_inplace(np.ascontiguousarray(value))
+            self._buffers[self.group.parity].update_inplace(np.asarray(value, order="C"))
 
     def place(self, device: str) -> None:
         """Give the cell its two buffers on a device; the current value goes along."""
@@ -219,7 +219,7 @@ class BoundCall(_Bound):
         """Run once and return the results."""
         binding = self._binding()
         for k, name in self._data:
-            binding.bind_cpu_input(name, np.ascontiguousarray(arrays[k]))
+            binding.bind_cpu_input(name, np.asarray(arrays[k], order="C"))
         for name in self._results:
             binding.bind_output(name, "cpu")  # forget the last call's array, which is the caller's now
         self._session.run_with_iobinding(binding)

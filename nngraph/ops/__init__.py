@@ -1,7 +1,7 @@
 """Operations: named as in ``keras.ops``, recorded on symbolic tensors and run at once on arrays."""
 
 # ruff: noqa: F401, F403  (this file only re-exports; the vjp modules are imported for the rules they register)
-from nngraph.ops import vjp_elementwise
+from nngraph.ops import vjp_elementwise, vjp_indexing, vjp_linalg, vjp_reduction, vjp_shape
 from nngraph.ops.comparison import *
 from nngraph.ops.core import *
 from nngraph.ops.creation import *
@@ -10,6 +10,13 @@ from nngraph.ops.elementwise import *
 from nngraph.ops.indexing import *
 from nngraph.ops.keras_tensor import KerasTensor
 from nngraph.ops.linalg import *
+from nngraph.ops.nn_activations import *
+from nngraph.ops.nn_attention import *
+from nngraph.ops.nn_conv import *
+from nngraph.ops.nn_losses import *
+from nngraph.ops.nn_misc import *
+from nngraph.ops.nn_norm import *
+from nngraph.ops.nn_pool import *
 from nngraph.ops.reduction import *
 from nngraph.ops.shapes import *
 from nngraph.ops.sorting import *

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nngraph import activations
+from nngraph.function import function
 
 X = np.array([-3.2, -1.0, -0.1, 0.0, 0.5, 2.0, 7.0], "float32")
 
@@ -147,3 +148,12 @@ def test_get_refuses_what_it_does_not_know() -> None:
         activations.get(3)
     with pytest.raises(ValueError, match="lambda cannot be serialized"):
         activations.serialize(lambda x: x)
+
+
+@pytest.mark.parametrize("name", sorted(set(VALUES) - {"swish", "hard_swish"}))
+def test_traced_as_eager(name: str) -> None:
+    activation = getattr(activations, name)
+    arguments = (0.5, 9.0) if name == "threshold" else ()
+    traced = function(lambda x: activation(x, *arguments))
+    x = X[:6].reshape(3, 2)
+    np.testing.assert_allclose(traced(x), activation(x, *arguments), rtol=1e-5, atol=1e-6)

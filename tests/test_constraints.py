@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nngraph import constraints
+from nngraph.function import function
 
 W = np.array([[1.0, -2.0, 3.0], [-0.5, 0.25, 0.0]], "float32")
 
@@ -106,3 +107,9 @@ def test_get_refuses_what_it_does_not_know() -> None:
         constraints.get("maxnormm")
     with pytest.raises(ValueError, match=r"known constraint, .* Received: 3"):
         constraints.get(3)
+
+
+@pytest.mark.parametrize("name", sorted(set(CASES) - {"none"}))
+def test_traced_as_eager(name: str) -> None:
+    constraint = CASES[name][0]
+    np.testing.assert_allclose(function(constraint)(W), constraint(W), rtol=1e-6)

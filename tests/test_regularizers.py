@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nngraph import regularizers
+from nngraph.function import function, grad
 
 X = np.array([[1.0, -2.0, 3.0], [-0.5, 0.25, 0.0]], "float32")
 
@@ -122,3 +123,13 @@ def test_get_refuses_what_it_does_not_know() -> None:
         regularizers.get("l1l22")
     with pytest.raises(ValueError, match=r"known regularizer, .* Received: 0.1"):
         regularizers.get(0.1)
+
+
+@pytest.mark.parametrize("name", ["l1", "l2", "orthogonal_regularizer"])
+def test_traced_as_eager_with_a_gradient(name: str) -> None:
+    regularizer = regularizers.get(name)
+    np.testing.assert_allclose(function(regularizer)(X), regularizer(X), rtol=1e-6)
+    w = X.astype("float64") + 0.1
+    step = 1e-6 * np.random.default_rng(0).standard_normal(w.shape)
+    difference = (float(regularizer(w + step)) - float(regularizer(w - step))) / 2
+    assert float(np.sum(grad(regularizer)(w) * step)) == pytest.approx(difference, rel=1e-5)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from nngraph.ir import is_float, numpy_dtype
-from nngraph.ops.core import convert, dtype_of, shape, shape_vector
-from nngraph.ops.trace import apply
+from nngraph.ops.core import convert, dtype_of, shape, shape_vector, type_of
+from nngraph.ops.trace import apply, current_trace
 
 __all__: list[str] = []
 
@@ -86,3 +86,32 @@ def sliced(x: Any, axis: int, start: Any = None, stop: Any = None, step: int = 1
     start = (0 if step > 0 else limits.max) if start is None else start
     stop = (limits.max if step > 0 else limits.min) if stop is None else stop
     return apply("Slice", x, shape_vector([start]), shape_vector([stop]), ints(axis), ints(step))
+
+
+def size_vector(x: Any) -> Any:
+    """Return a tensor's shape as an int64 vector: a constant where all sizes are numbers."""
+    return ints(*x.shape) if all(isinstance(d, int) for d in x.shape) else apply("Shape", x)
+
+
+def shaped_like(g: Any, x: Any) -> Any:
+    """Return ``g`` reshaped to the shape of ``x``."""
+    if tuple(g.shape) == tuple(x.shape):
+        return g
+    allowzero = None if all(isinstance(d, int) and d > 0 for d in x.shape) else 1
+    return apply("Reshape", g, size_vector(x), allowzero=allowzero, types=[type_of(x).with_dtype(dtype_of(g))])
+
+
+def expanded_like(g: Any, x: Any) -> Any:
+    """Return ``g`` broadcast to the shape of ``x``."""
+    if tuple(g.shape) == tuple(x.shape):
+        return g
+    return apply("Expand", g, size_vector(x), types=[type_of(x).with_dtype(dtype_of(g))])
+
+
+def zeros_of(x: Any) -> Any:
+    """Return zeros of the shape and dtype of ``x``: while tracing a node, so that no large constant is stored."""
+    vector = size_vector(x)
+    trace = current_trace()
+    if trace is not None and isinstance(vector, np.ndarray):
+        vector = trace.constant(vector)
+    return apply("ConstantOfShape", vector, value=np.zeros(1, numpy_dtype(dtype_of(x))), types=[type_of(x)])

@@ -2,5 +2,6 @@
 
 from nngraph.serde.convert import from_proto, to_proto
 from nngraph.serde.file import ModelFile, read_model, write_model
+from nngraph.serde.summary import ModelSummary, summarize
 
-__all__ = ["ModelFile", "from_proto", "read_model", "to_proto", "write_model"]
+__all__ = ["ModelFile", "ModelSummary", "from_proto", "read_model", "summarize", "to_proto", "write_model"]

@@ -21,7 +21,7 @@ from nngraph.ir import Graph
 from nngraph.proto import array_to_tensor, tensor_to_array
 from nngraph.serde.convert import to_proto
 
-__all__ = ["ModelFile", "atomic_write", "read_model", "write_model"]
+__all__ = ["ModelFile", "atomic_write", "parse_model", "read_model", "write_model"]
 
 
 @dataclass
@@ -104,6 +104,26 @@ def write_model(
     return model
 
 
+def parse_model(source: Path) -> onnx.ModelProto:
+    """Return the protobuf of a model file, as it is.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not an ONNX model, or is cut off.
+    """
+    if not source.is_file():
+        raise FileNotFoundError(f"there is no file {str(source)!r}")
+    model = onnx.ModelProto()
+    data = source.read_bytes()
+    try:
+        model.ParseFromString(data)
+    except Exception:  # protobuf has no public exception class for this
+        raise ValueError(f"{str(source)!r} ({len(data)} bytes) is not an ONNX model, or is cut off") from None
+    if not model.ir_version or not model.HasField("graph"):
+        raise ValueError(f"{str(source)!r} ({len(data)} bytes) is not an ONNX model: it holds no graph")
+    return model
+
+
 def read_model(path: str | Path) -> ModelFile:
     """Read a file that :func:`write_model` wrote, or any single-file .onnx model.
 
@@ -112,16 +132,7 @@ def read_model(path: str | Path) -> ModelFile:
         ValueError: the file is not an ONNX model, or is cut off.
     """
     source = Path(path)
-    if not source.is_file():
-        raise FileNotFoundError(f"there is no file {str(source)!r}")
-    model = onnx.ModelProto()
-    data = source.read_bytes()
-    try:
-        model.ParseFromString(data)
-    except Exception as error:
-        raise ValueError(f"{str(source)!r} is not an ONNX model, or is cut off ({len(data)} bytes): {error}") from None
-    if not model.graph.ByteSize() or not model.ir_version:
-        raise ValueError(f"{str(source)!r} is not an ONNX model: it holds no graph")
+    model = parse_model(source)
     found = ModelFile(proto=model)
     found.metadata = {entry.key: entry.value for entry in model.metadata_props}
     for tensors, place in ((model.graph.initializer, found.tensors), (_state(model), found.state)):

@@ -1,0 +1,5 @@
+"""``python -m nngraph`` is the ``nngraph`` command."""
+
+from nngraph.cli import main
+
+main()

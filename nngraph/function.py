@@ -31,6 +31,11 @@ def _is_array(x: Any) -> bool:
     return isinstance(x, float) or (hasattr(x, "dtype") and hasattr(x, "shape") and not isinstance(x, Variable))
 
 
+def _array(x: Any) -> np.ndarray[Any, Any]:
+    """Return an argument as an array; a Python float (numpy's float64 is a subclass) becomes float32."""
+    return np.asarray(x, np.float32 if type(x) is float else None)
+
+
 class CompiledFunction:
     """A Python function that is traced once for each signature and then runs as one graph.
 
@@ -48,7 +53,7 @@ class CompiledFunction:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if current_trace() is not None:
             return self._fn(*args, **kwargs)
-        arrays = [np.asarray(x, np.float32) if isinstance(x, float) else np.asarray(x) for x in self._arrays(args, kwargs)]
+        arrays = [_array(x) for x in self._arrays(args, kwargs)]
         key = self._signature(args, kwargs, arrays)
         if key not in self._compiled:
             self._compiled[key] = self._compile(args, kwargs, arrays)
@@ -67,7 +72,7 @@ class CompiledFunction:
 
     def graph(self, *args: Any, **kwargs: Any) -> Graph:
         """Return the graph that a call with these arguments traces, before any pass."""
-        arrays = [np.asarray(x, np.float32) if isinstance(x, float) else np.asarray(x) for x in self._arrays(args, kwargs)]
+        arrays = [_array(x) for x in self._arrays(args, kwargs)]
         return self._trace(args, kwargs, arrays)[0]
 
     def _trace(self, args: Any, kwargs: Any, arrays: Sequence[np.ndarray[Any, Any]]) -> tuple[Graph, Trace, Any]:
@@ -208,7 +213,7 @@ def _separate(x: Any) -> Any:
     assert trace is not None
     value = trace.read(x) if isinstance(x, Variable) else x
     if not isinstance(value, Value):
-        value = trace.constant(np.asarray(value, np.float32) if isinstance(value, float) else np.asarray(value))
+        value = trace.constant(_array(value))
     return apply("Identity", value)
 
 

@@ -31,7 +31,7 @@ def dtype_of(x: Any) -> str:
         return "bool"
     if isinstance(x, int):
         return "int32"
-    if isinstance(x, float):
+    if type(x) is float:  # numpy's float64 is a subclass
         return "float32"
     if hasattr(x, "dtype"):
         return x.dtype if isinstance(x.dtype, str) else standardize_dtype(x.dtype)

@@ -1,0 +1,104 @@
+"""Cells, groups and bound steps: swapped buffers never mix up values, whatever steps share them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nngraph.ir import Graph, Node, TensorType
+from nngraph.runtime import BoundCall, BoundStep, Cell, Session
+
+F32 = TensorType("float32", (3,))
+
+
+def adder(written: list[str], read: list[str]) -> Graph:
+    """A graph in which every written variable grows by x plus the sum of the variables only read."""
+    graph = Graph("adder")
+    x = graph.add_input("x", F32)
+    values = {name: graph.add_input(name, F32) for name in (*written, *read)}
+    extra = x
+    for name in read:
+        extra = graph.append(Node("Add", [extra, values[name]], {}), [F32]).output
+    outputs = [graph.append(Node("Add", [values[name], extra], {}), [F32]).output for name in written]
+    total = graph.append(Node("Sum", [*outputs, x], {}), [F32]).output
+    graph.set_outputs([*outputs, total], [*(f"new_{n}" for n in written), "total"])
+    return graph
+
+
+def bind(written: list[str], read: list[str], cells: dict[str, Cell]) -> BoundStep:
+    state = [(n, f"new_{n}", cells[n]) for n in written] + [(n, None, cells[n]) for n in read]
+    return BoundStep(Session(adder(written, read), "cpu"), state, ["x"], ["total"])
+
+
+@pytest.fixture
+def cells() -> dict[str, Cell]:
+    return {name: Cell(np.full(3, float(k), np.float32)) for k, name in enumerate("abc")}
+
+
+def test_a_step_writes_what_the_next_one_reads(cells: dict[str, Cell]) -> None:
+    step = bind(["a", "b"], ["c"], cells)
+    step.data["x"][:] = 1.0
+    for _ in range(5):
+        step.run()
+    assert cells["a"].read().tolist() == [15.0] * 3  # 0 + 5 * (1 + c), c = 2
+    assert cells["b"].read().tolist() == [16.0] * 3
+    assert cells["c"].read().tolist() == [2.0] * 3
+    assert step.results["total"].tolist() == [32.0] * 3
+
+
+@pytest.mark.parametrize("order", ["AB", "ABAB", "AABBA", "BAABB", "ABCABC", "CCABACB"])
+def test_steps_that_share_cells_see_each_others_writes(cells: dict[str, Cell], order: str) -> None:
+    """A writes all three, B only b, C reads b and writes a: three partitions of the same cells."""
+    recipes = {"A": (["a", "b", "c"], []), "B": (["b"], ["a"]), "C": (["a"], ["b"])}
+    expected = {n: c.read().copy() for n, c in cells.items()}
+    steps: dict[str, BoundStep] = {}
+    for name in order:  # bound at first use, so that groups change while others are already bound
+        if name not in steps:
+            steps[name] = bind(*recipes[name], cells)
+        steps[name].data["x"][:] = 1.0
+        steps[name].run()
+        written, read = recipes[name]
+        extra = 1.0 + sum(expected[n] for n in read)
+        for n in written:
+            expected[n] = expected[n] + extra
+        for n in expected:
+            np.testing.assert_array_equal(cells[n].read(), expected[n], err_msg=f"{n} after {name} of {order}")
+
+
+def test_writing_a_cell_between_steps_counts(cells: dict[str, Cell]) -> None:
+    step = bind(["a"], [], cells)
+    step.data["x"][:] = 1.0
+    step.run()
+    cells["a"].write(np.full(3, 10.0, np.float32))
+    step.run()
+    assert cells["a"].read().tolist() == [11.0] * 3
+
+
+def test_a_view_cannot_be_written(cells: dict[str, Cell]) -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        cells["a"].read()[0] = 5.0
+
+
+@pytest.mark.parametrize("value", [np.float32(2), np.int64(2), np.bool_(True), np.zeros((0,), np.float32)])
+def test_scalars_truth_values_and_empty_arrays_are_state_too(value: np.generic) -> None:
+    array = np.asarray(value)
+    graph = Graph("same")
+    kind = TensorType.of(array)
+    v = graph.add_input("v", kind)
+    graph.set_outputs([graph.append(Node("Identity", [v], {}), [kind]).output], ["new_v"])
+    cell = Cell(array)
+    step = BoundStep(Session(graph, "cpu"), [("v", "new_v", cell)], [], [])
+    for _ in range(3):
+        step.run()
+    assert cell.read().shape == array.shape
+    np.testing.assert_array_equal(cell.read(), array)
+
+
+def test_calls_return_arrays_of_their_own(cells: dict[str, Cell]) -> None:
+    state = [("a", "new_a", cells["a"]), ("c", None, cells["c"])]
+    call = BoundCall(Session(adder(["a"], ["c"]), "cpu"), state, ["x"], ["total"])
+    first = call([np.ones(3, np.float32)])[0]
+    second = call([np.full(3, 5.0, np.float32)])[0]
+    assert first.tolist() == [4.0] * 3  # a becomes 0 + 1 + 2, and x is added once more
+    assert second.tolist() == [15.0] * 3  # a becomes 3 + 5 + 2
+    assert cells["a"].read().tolist() == [10.0] * 3

@@ -71,8 +71,8 @@ class TensorBoard(Callback):
         self.embeddings_freq = embeddings_freq
         self.embeddings_metadata = embeddings_metadata
         self._writers: dict[str, Any] = {}
+        self._in_fit = False
         self._train_step = 0
-        self._test_step = 0
         self._epoch_start = (0.0, 0)
         if self.update_freq != "epoch":
             self.on_train_batch_end = self._after_batch  # type: ignore[method-assign]
@@ -81,6 +81,7 @@ class TensorBoard(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Write the graph."""
+        self._in_fit = True
         writer = self._writer("train")
         if self.write_graph:
             _write_graph(writer, self.model)
@@ -111,9 +112,15 @@ class TensorBoard(Callback):
         for name, value in (logs or {}).items():
             tag = f"evaluation_{name}_vs_iterations"
             self._writer("validation").add_scalar(tag, float(value), self._iterations())
+        if not self._in_fit:
+            self._close()
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Close the files."""
+        self._in_fit = False
+        self._close()
+
+    def _close(self) -> None:
         for writer in self._writers.values():
             writer.close()
         self._writers = {}
@@ -130,7 +137,7 @@ class TensorBoard(Callback):
 
     def _iterations(self) -> int:
         iterations = getattr(getattr(self.model, "optimizer", None), "iterations", None)
-        return self._train_step if iterations is None else int(iterations)
+        return self._train_step if iterations is None else int(np.asarray(iterations))
 
     def _writer(self, kind: str) -> Any:
         if kind not in self._writers:

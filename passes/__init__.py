@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from passes.autodiff import append_gradients, gradients
     from passes.base import PASSES, Pass, PassManager, Report, parse
     from passes.lowering import lower
     from passes.pipelines import pipeline
@@ -16,7 +17,9 @@ __all__ = [
     "Pass",
     "PassManager",
     "Report",
+    "append_gradients",
     "freeze",
+    "gradients",
     "lower",
     "parse",
     "pipeline",
@@ -29,7 +32,9 @@ _HOMES = {
     "Pass": "base",
     "PassManager": "base",
     "Report": "base",
+    "append_gradients": "autodiff",
     "freeze": "signature",
+    "gradients": "autodiff",
     "lower": "lowering",
     "parse": "base",
     "pipeline": "pipelines",
@@ -40,8 +45,6 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "gradients":
-        return importlib.import_module("passes.gradients")
     if name not in _HOMES:
         raise AttributeError(f"module 'passes' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"passes.{_HOMES[name]}"), name)

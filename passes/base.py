@@ -26,7 +26,7 @@ PASSES: dict[str, str] = {
     "fuse": "passes.fusion:Fuse",
     "lower": "passes.lowering:Lower",
     "simplify": "passes.simplify:Simplify",
-    "transposes": "passes.transposes:Transposes",
+    "transposes": "passes.layout:Transposes",
 }
 """Name of every pass, and the module and class that define it; a module is imported when its pass is asked for."""
 

@@ -69,7 +69,7 @@ def lower(graph: Graph, target: str = "portable") -> Graph:
         >>> from nngraph.ops.trace import trace_graph
         >>> graph, _, y = trace_graph(lambda x: stop_gradient(x) * 2, [TensorType("float32", (2,))])
         >>> graph.set_outputs([y]); [n.op_id for n in lower(graph)]
-        ['Mul']
+        ['Identity', 'Mul']
     """
     Lower(target).run(graph)
     return graph

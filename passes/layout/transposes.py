@@ -1,0 +1,63 @@
+"""Transposes as few as possible: each operator that does not care works in the layout that its surroundings want.
+
+Images come as (batch, height, width, channels); the runtime convolves (batch, channels, height, width). A network is at
+first a chain Transpose, Conv, Transpose, Add, Relu, Transpose, MaxPool, Transpose … and its gradient looks the same.
+Every operator in it that can work in either layout (``passes.layout.agnostic``) is free to choose; where a producer and
+a consumer choose differently, there is a transpose, whose cost is the size of the tensor. The cheapest choice for all
+operators together is a minimum cut: operators on the one side work in the first layout, those on the other side in the
+second, and the edges that are cut are the transposes that stay.
+
+One such problem is solved for each pair of a permutation and its inverse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from nngraph.ir import Graph
+from passes.base import Pass
+from passes.layout.agnostic import Perm
+from passes.layout.choose import choose
+from passes.layout.flip import flip_nodes
+from passes.layout.forms import Forms, bytes_of, goes_into_matmul, inverse
+from passes.rewrite import rewrite
+from passes.simplify.views import ComposeTransposes, RemoveTranspose, TransposeToReshape, permutation
+
+__all__ = ["Transposes"]
+
+_CLEANUP = (RemoveTranspose(), ComposeTransposes(), TransposeToReshape())
+
+
+@dataclass(frozen=True)
+class Transposes(Pass):
+    """Moves operators to the layout in which the graph needs the fewest and smallest transposes."""
+
+    name: ClassVar[str] = "transposes"
+
+    def run(self, graph: Graph) -> int:
+        """Flip operators to the other layout and cancel transposes; return how many nodes changed."""
+        changes = rewrite(graph, _CLEANUP)
+        flips = _flip_graph(graph)
+        return changes + flips + (rewrite(graph, _CLEANUP) if flips else 0)
+
+
+def _flip_graph(graph: Graph) -> int:
+    flips = sum(_flip_graph(sub) for node in graph for sub in node.subgraphs)
+    for perm in _permutations(graph):
+        forms = Forms(graph, perm)
+        chosen = choose(forms)
+        flip_nodes(forms, chosen)
+        flips += len(chosen)
+    return flips
+
+
+def _permutations(graph: Graph) -> list[Perm]:
+    """The permutations of the graph's transposes, one of each pair of inverses, the largest tensors first."""
+    found: dict[Perm, int] = {}
+    for node in graph:
+        if node.op_id == "Transpose" and not goes_into_matmul(node):
+            perm = permutation(node)
+            perm = min(perm, inverse(perm))
+            found[perm] = found.get(perm, 0) + bytes_of(node.output)
+    return sorted((p for p in found if len(p) > 2), key=lambda p: (-found[p], p))

@@ -367,6 +367,12 @@ class Graph:
         self._place(node, anchor)
         return node
 
+    def add_node_output(self, node: Node, type: TensorType, name: str) -> Value:
+        """Give a node of this graph one more output, after those that it has."""
+        value = Value(self.unique_name(name), type, self, node, len(node.outputs))
+        node.outputs = (*node.outputs, value)
+        return value
+
     def _place(self, node: Node, anchor: Node | None) -> None:
         node.graph = self
         before = self._last if anchor is None else anchor._prev

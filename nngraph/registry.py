@@ -25,8 +25,8 @@ class OpDef:
         domain: ``""`` for ai.onnx, ``"nngraph"`` for composites.
         vjp: the gradient rule; see ``nngraph.ops.vjp``. ``None`` when nobody wrote one.
         no_gradient: the reason why the operator passes no gradient on, such as ``"piecewise constant"``.
-        expand: the meaning of a composite, or another form of a standard operator for dtypes without a kernel:
-            a function of input tensors and attributes.
+        expand: the meaning of a composite, or another form of a standard operator that the runtime cannot compute in
+            float64 with that precision: a function of input tensors and attributes.
         expand_node: puts that form into a graph in place of a node (set together with ``expand``).
         random: whether two equal nodes may differ (never merged or folded).
     """

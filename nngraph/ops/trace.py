@@ -240,12 +240,15 @@ def _compute(op: str, inputs: Sequence[Any], domain: str, outputs: int, attribut
         else:
             arrays.append(None if x is None else np.asarray(x))
     entry = op_def(op, domain)
-    if domain == COMPOSITE_DOMAIN or (entry.expand is not None and not can_run(op, arrays, domain)):
+    double = any(a is not None and a.dtype == np.float64 for a in arrays)
+    if domain == COMPOSITE_DOMAIN or (entry.expand is not None and double):
         if entry.expand is None:
             raise ValueError(f"composite operator {op!r} has no portable form")
         result = entry.expand(*arrays, **attributes)
-        return result
-    if not can_run(op, arrays, domain) and any(a is not None and a.dtype == np.float64 for a in arrays):
+        if not isinstance(result, (tuple, list)):
+            return result
+        return result[0] if outputs == 1 else tuple(result[:outputs])
+    if double and not can_run(op, arrays, domain):
         # No double kernel and no other form: compute in single precision, as the compiled path does.
         narrow = [a.astype(np.float32) if a is not None and a.dtype == np.float64 else a for a in arrays]
         found = run_node(op, narrow, attributes, domain=domain, outputs=outputs)

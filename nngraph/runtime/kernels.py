@@ -81,24 +81,35 @@ def expand_composites(graph: Graph) -> int:
 def legalize(graph: Graph) -> int:
     """Make every node executable on CPU, in place; return how many nodes changed.
 
-    A node whose dtype has no kernel (float64 ``Conv``, for one) is written in another form where the registry has one
-    for it; otherwise it computes in float32 between casts.
+    A float64 node that the runtime cannot compute in double precision (``Conv``, for one) is written in another form
+    where the registry has one for it. A node of any other dtype without a kernel computes in float32 between casts.
     """
     count = 0
-    for node in graph:
-        for sub in node.subgraphs:
-            count += legalize(sub)
-        if node.domain != "" or node.subgraphs or not any(v is not None and _rare(v.dtype) for v in node.inputs):
+    node = graph.first
+    while node is not None:
+        count += sum(legalize(sub) for sub in node.subgraphs)
+        before = node.previous
+        if not _legalize_node(node):
+            node = node.next
             continue
-        if has_kernel(node.op, [None if v is None else v.dtype for v in node.inputs]):
-            continue
-        entry = lookup(node.op)
-        if entry is not None and entry.expand_node is not None:
-            entry.expand_node(node)
-        else:
-            _compute_in_float32(node)
         count += 1
+        # Look at what came in its place: it may need the same.
+        node = graph.first if before is None else before.next
     return count
+
+
+def _legalize_node(node: Node) -> bool:
+    dtypes = [None if v is None else v.dtype for v in node.inputs]
+    if node.domain != "" or node.subgraphs or not any(d is not None and _rare(d) for d in dtypes):
+        return False
+    entry = lookup(node.op)
+    if entry is not None and entry.expand_node is not None and "float64" in dtypes:
+        entry.expand_node(node)
+        return True
+    if has_kernel(node.op, dtypes):
+        return False
+    _compute_in_float32(node)
+    return True
 
 
 def _rare(dtype: str) -> bool:

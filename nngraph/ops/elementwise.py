@@ -399,7 +399,7 @@ def log1p(x: Any) -> Any:
     t = _float(x)
     one = np.asarray(1, numpy_dtype(dtype_of(t)))
     u = apply("Add", t, one)
-    near = apply("Equal", u, one)
+    near = apply("Or", apply("Equal", u, one), apply("IsInf", t))
     gap = apply("Where", near, one, apply("Sub", u, one))
     return apply("Where", near, t, apply("Mul", apply("Log", u), apply("Div", t, gap)))
 

@@ -1,7 +1,15 @@
 """Operations: named as in ``keras.ops``, recorded on symbolic tensors and run at once on arrays."""
 
 # ruff: noqa: F401, F403  (this file only re-exports; the vjp modules are imported for the rules they register)
-from nngraph.ops import vjp_elementwise, vjp_indexing, vjp_linalg, vjp_reduction, vjp_shape
+from nngraph.ops import (
+    float64_forms,
+    vjp_activations,
+    vjp_elementwise,
+    vjp_indexing,
+    vjp_linalg,
+    vjp_reduction,
+    vjp_shape,
+)
 from nngraph.ops.comparison import *
 from nngraph.ops.core import *
 from nngraph.ops.creation import *

@@ -295,7 +295,11 @@ def celu(x: Any, alpha: float = 1.0) -> Any:
         >>> celu([-100.0, 2.0], alpha=0.5).tolist()
         [-0.5, 2.0]
     """
-    return raw.Celu(to_float(x), alpha=float(alpha))
+    t = to_float(x)
+    if dtype_of(t) == "float32":  # the only dtype that ONNX defines Celu for
+        return raw.Celu(t, alpha=float(alpha))
+    below = raw.Sub(raw.Exp(raw.Div(raw.Min(t, 0), float(alpha))), 1)
+    return raw.Add(raw.Relu(t), raw.Mul(below, float(alpha)))
 
 
 @public

@@ -14,6 +14,7 @@ from nngraph.data import ArrayAdapter, class_weight_to_sample_weights, make_adap
 from nngraph.data.arrays import to_arrays
 from nngraph.data.packing import unpack_x_y_sample_weight
 from nngraph.function import gradients
+from nngraph.models.checks import check_labels
 from nngraph.models.compile_utils import CompiledLoss, CompiledMetrics, batch_size_of
 from nngraph.models.steps import CompiledStep, LazyLogs, PredictFunction, describe
 from nngraph.ops.keras_tensor import leaves
@@ -247,6 +248,15 @@ class Trainer:
                 if array is not None and getattr(array, "ndim", 1) == 0:
                     raise ValueError(f"{name} must hold arrays with the samples along the first axis, got a single number")
 
+    def _check_labels(self, adapter: Any) -> None:
+        """Class numbers are checked where all of them can be seen at once."""
+        outputs = getattr(getattr(self, "_functional", None) or self, "_outputs_struct", None)
+        if outputs is None or self._compile_loss is None or not isinstance(adapter, ArrayAdapter) or adapter.y is None:
+            return
+        names = self._names_of(outputs)
+        sizes = [t.shape[-1] if t.shape else None for t in leaves(outputs)]
+        check_labels(self._compile_loss.objects(names), names, adapter.y, sizes)
+
     def _is_built(self) -> bool:
         return all(layer.built for layer in self._flatten_layers())  # type: ignore[attr-defined]
 
@@ -325,6 +335,7 @@ class Trainer:
             self._shuffle_seed = config.draw_seed()
         epochs = epochs if config.max_epochs() is None else min(epochs, config.max_epochs() or epochs)
         self._prepare(adapter.peek())
+        self._check_labels(adapter)
         calls = _callback_list(callbacks, self, verbose, epochs, adapter.num_batches)
         self.stop_training = False
         self._initial_epoch = self._initial_batch = None
@@ -439,6 +450,7 @@ class Trainer:
         calls = calls or _callback_list(callbacks, self, verbose, 1, adapter.num_batches, history=False)
         calls.on_test_begin()
         self._prepare(adapter.peek())
+        self._check_labels(adapter)
         self.reset_metrics()
         step: CompiledStep | None = None
         for number, batch in enumerate(adapter.epoch(None)):

@@ -1,0 +1,48 @@
+"""Checks of data that a graph cannot make: they look at numbers, once, before training begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nngraph.losses import SparseCategoricalCrossentropy
+from nngraph.ops.keras_tensor import leaves
+
+__all__ = ["check_labels"]
+
+
+def check_labels(losses: Sequence[Any], names: Sequence[str], y: Any, classes: Sequence[int | None]) -> None:
+    """Check that class numbers fit the number of classes that a model gives.
+
+    Args:
+        losses: each output's loss, or ``None``.
+        names: the outputs' names.
+        y: the targets, arrays in the structure of the outputs.
+        classes: size of each output's last axis.
+
+    Raises:
+        ValueError: a label is negative or too large; the array, the label and the valid range are named.
+    """
+    targets = [y.get(n) for n in names] if isinstance(y, dict) else list(leaves(y))
+    for loss, name, target, count in zip(losses, names, targets, classes, strict=False):
+        if not _has_class_numbers(loss) or target is None or count is None or not np.size(target):
+            continue
+        labels = np.asarray(target)
+        ignored = getattr(loss, "ignore_class", None)
+        kept = labels if ignored is None else labels[labels != ignored]
+        if not kept.size:
+            continue
+        low, high = kept.min(), kept.max()
+        if low < 0 or high >= count:
+            worst = low if low < 0 else high
+            raise ValueError(
+                f"y holds the label {worst:g}, but output {name!r} has {count} classes: labels must be 0 to {count - 1}. "
+                + ("Subtract the smallest label" if low == 1 and high == count else "Check the labels, or the units of the last layer")
+            )
+
+
+def _has_class_numbers(loss: Any) -> bool:
+    name = getattr(loss, "name", "") or ""
+    return isinstance(loss, SparseCategoricalCrossentropy) or str(name).startswith("sparse_categorical_crossentropy")

@@ -47,7 +47,7 @@ def get_item(x: Any, key: Any) -> Any:
         ValueError: the key does not fit, or is a mask of the graph.
 
     Example:
-        >>> get_item(np.arange(6).reshape(2, 3), (0, slice(None, None, -1))).tolist()
+        >>> get_item(np.arange(6).reshape(2, 3), np.s_[0, ::-1]).tolist()
         [2, 1, 0]
     """
     t = convert(x)

@@ -16,7 +16,8 @@ from nngraph import ops
 from nngraph.ir import numpy_dtype
 from nngraph.naming import auto_name, snake_case
 from nngraph.ops import Variable
-from nngraph.optimizers.schedules.schedule import LearningRateSchedule
+from nngraph.optimizers.schedules.schedule import LearningRateSchedule, deserialize, serialize
+from nngraph.saving import serialize_keras_object
 
 __all__ = ["Optimizer"]
 
@@ -91,7 +92,9 @@ class Optimizer:
         kind = type(self).__name__
         if "lr" in kwargs:
             learning_rate = kwargs.pop("lr")
-            warnings.warn(f"{kind}(lr=...) is an old spelling; write {kind}(learning_rate={learning_rate})", stacklevel=4)
+            warnings.warn(
+                f"{kind}(lr=...) is an old spelling; write {kind}(learning_rate={learning_rate})", stacklevel=4
+            )
         if kwargs.pop("decay", None):
             raise ValueError(
                 f"{kind}(decay=...) is no longer there; pass learning_rate=schedules.InverseTimeDecay(...) instead"
@@ -119,7 +122,12 @@ class Optimizer:
     # -- variables -------------------------------------------------------------------------------------------------
 
     def add_variable(
-        self, shape: Sequence[int], initializer: Any = "zeros", dtype: Any = None, aggregation: str = "none", name: str | None = None
+        self,
+        shape: Sequence[int],
+        initializer: Any = "zeros",
+        dtype: Any = None,
+        aggregation: str = "none",
+        name: str | None = None,
     ) -> Variable:
         """Create a variable of the optimizer; ``initializer`` is ``"zeros"``, ``"ones"``, a number or an array."""
         values = {"zeros": 0, "ones": 1}.get(initializer, initializer) if isinstance(initializer, str) else initializer
@@ -129,11 +137,15 @@ class Optimizer:
         self._variables.append(variable)
         return variable
 
-    def add_variable_from_reference(self, reference_variable: Variable, name: str | None = None, initializer: Any = "zeros") -> Variable:
+    def add_variable_from_reference(
+        self, reference_variable: Variable, name: str | None = None, initializer: Any = "zeros"
+    ) -> Variable:
         """Create a variable shaped like another."""
         label = f"{reference_variable.path.replace('/', '_')}_{name or 'slot'}"
         if isinstance(initializer, str) and initializer not in ("zeros", "ones"):
-            raise ValueError(f"initializer of an optimizer's variable must be 'zeros', 'ones', a number or an array, got {initializer!r}")
+            raise ValueError(
+                f"initializer of an optimizer's variable must be 'zeros', 'ones', a number or an array, got {initializer!r}"
+            )
         return self.add_variable(reference_variable.shape, initializer, reference_variable.dtype, name=label)
 
     def slot(self, name: str, variable: Variable) -> Variable:
@@ -316,7 +328,9 @@ class Optimizer:
             return [ops.clip(g, -self.clipvalue, self.clipvalue) for g in grads]
         return grads
 
-    def exclude_from_weight_decay(self, var_list: Sequence[Variable] | None = None, var_names: Sequence[str] | None = None) -> None:
+    def exclude_from_weight_decay(
+        self, var_list: Sequence[Variable] | None = None, var_names: Sequence[str] | None = None
+    ) -> None:
         """Leave variables, or those whose names contain a text, out of weight decay; call it before the first step."""
         if self.built:
             raise ValueError("exclude_from_weight_decay must be called before the optimizer is built")
@@ -349,12 +363,10 @@ class Optimizer:
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        from nngraph.optimizers.schedules.schedule import serialize
-
         if isinstance(self._schedule, LearningRateSchedule):
             rate: Any = serialize(self._schedule)
         elif self._schedule is not None:
-            rate = 0.5
+            rate = serialize_keras_object(self._schedule)
         else:
             rate = float(self._learning_rate.numpy())
         names = ("weight_decay", "clipnorm", "global_clipnorm", "clipvalue", "use_ema", "ema_momentum")
@@ -364,8 +376,6 @@ class Optimizer:
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         """Make the optimizer that ``config`` describes."""
-        from nngraph.optimizers.schedules.schedule import deserialize
-
         config = dict(config)
         if isinstance(config.get("learning_rate"), dict):
             config["learning_rate"] = deserialize(config["learning_rate"], custom_objects=custom_objects)
@@ -384,6 +394,8 @@ def _clip_by_norm(gradient: Any, limit: float) -> Any:
 
 
 def _number(name: str, value: Any, kind: str) -> float:
-    if isinstance(value, bool) or not (isinstance(value, (int, float, np.number)) or np.ndim(value) == 0 and hasattr(value, "dtype")):
+    if isinstance(value, bool) or not (
+        isinstance(value, (int, float, np.number)) or (np.ndim(value) == 0 and hasattr(value, "dtype"))
+    ):
         raise ValueError(f"{kind}: {name} must be a number, a schedule or a function, got {value!r}")
     return float(value)

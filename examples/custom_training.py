@@ -23,10 +23,10 @@ class Smooth(keras.Model):
         self.out = layers.Dense(1)
         self.steepness = keras.metrics.Mean(name="steepness")
 
-    def call(self, x):  # noqa: D102
+    def call(self, x):
         return self.out(self.hidden(x))
 
-    def train_step(self, data):  # noqa: D102
+    def train_step(self, data):
         x, y = data[0], data[1]
         slope = keras.grad(lambda inputs: ops.sum(self(inputs, training=True)))(x)
         steepness = ops.mean(ops.sum(ops.square(slope), axis=-1))

@@ -1,7 +1,7 @@
 """Handwritten digits: a convolutional network is trained on real images, exported, and run by plain onnxruntime.
 
-    pip install "nngraph[cpu]" scikit-learn
-    python examples/digits.py
+pip install "nngraph[cpu]" scikit-learn
+python examples/digits.py
 """
 
 from __future__ import annotations

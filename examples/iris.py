@@ -24,7 +24,9 @@ def main() -> float:
 
     scale = layers.Normalization()
     scale.adapt(x_train)
-    model = keras.Sequential([keras.Input((4,)), scale, layers.Dense(32, activation="tanh"), layers.Dense(3, activation="softmax")])
+    model = keras.Sequential(
+        [keras.Input((4,)), scale, layers.Dense(32, activation="tanh"), layers.Dense(3, activation="softmax")]
+    )
     model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(x_train, y_train, epochs=30, batch_size=16, verbose=0)
 

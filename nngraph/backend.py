@@ -1,5 +1,7 @@
 """``keras.backend``: the settings, and the small functions that older programs use (``K.dot``, ``K.mean``, ...)."""
 
+# ruff: noqa: F405  (the operations named in __all__ come from nngraph.ops)
+
 from __future__ import annotations
 
 from typing import Any
@@ -19,7 +21,7 @@ from nngraph.config import (
 )
 from nngraph.ir import is_float, is_integer, standardize_dtype
 from nngraph.naming import auto_name
-from nngraph.ops import *  # noqa: F403  (K.exp, K.sqrt, K.square, K.reshape and so on are the operations of that name)
+from nngraph.ops import *  # noqa: F403  (K.exp, K.sqrt, K.reshape and so on are the operations of that name)
 from nngraph.ops.keras_tensor import KerasTensor
 
 __all__ = [

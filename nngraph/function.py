@@ -152,7 +152,9 @@ def gradients(loss: Any, wrt: Any) -> list[Any]:
     """
     trace = current_trace()
     if trace is None:
-        raise RuntimeError("gradients() works on a traced loss; outside of a trace use nngraph.grad or nngraph.value_and_grad")
+        raise RuntimeError(
+            "gradients() works on a traced loss; outside of a trace use nngraph.grad or nngraph.value_and_grad"
+        )
     xs = []
     for x in wrt:
         if isinstance(x, Variable):
@@ -165,7 +167,9 @@ def gradients(loss: Any, wrt: Any) -> list[Any]:
     return list(append_gradients([loss], xs))
 
 
-def value_and_grad(fn: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def value_and_grad(
+    fn: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """Return a function that gives ``fn``'s scalar value and its gradient with respect to some arguments.
 
     Args:
@@ -194,9 +198,13 @@ def value_and_grad(fn: Callable[..., Any], argnums: int | Sequence[int] = 0, has
         if not isinstance(value, Value):
             trace = current_trace()
             assert trace is not None
-            value = trace.constant(np.asarray(value, numpy_dtype("float32") if isinstance(value, (int, float)) else None))
+            value = trace.constant(
+                np.asarray(value, numpy_dtype("float32") if isinstance(value, (int, float)) else None)
+            )
         if value.type.size != 1 or value.ndim:
-            raise ValueError(f"grad needs a function that returns a scalar; it returned shape {value.shape} (reduce it with ops.sum)")
+            raise ValueError(
+                f"grad needs a function that returns a scalar; it returned shape {value.shape} (reduce it with ops.sum)"
+            )
         found = iter(append_gradients([value], xs))
         grads = tuple(map_leaves(lambda x: next(found) if isinstance(x, Value) else x, own[p]) for p in positions)
         return result, grads[0] if isinstance(argnums, int) else grads

@@ -136,12 +136,17 @@ def _loop_types(node: Node) -> list[TensorType]:
     carried = len(node.inputs) - 2
     limit = node.inputs[0]
     count = int(limit.data.reshape(())) if limit is not None and limit.data is not None else None
-    stops = body.outputs[0]
-    known = count is not None and stops.data is not None and bool(stops.data.reshape(()))
+    known = count is not None and _always_true(body.outputs[0])
     types = [v.type for v in body.outputs[1 : 1 + carried]]
     for value in body.outputs[1 + carried :]:
         types.append(value.type.with_shape((count if known and count is not None else "?", *value.shape)))
     return types
+
+
+def _always_true(value: Value) -> bool:
+    while value.producer is not None and value.producer.op == "Identity" and value.producer.inputs[0] is not None:
+        value = value.producer.inputs[0]
+    return value.data is not None and bool(value.data.reshape(()))
 
 
 # -- older opsets ---------------------------------------------------------------------------------------------------

@@ -204,9 +204,7 @@ def _pad(node: Node, type: TensorType) -> Shape | None:
     if source is None or pads is None or len(node.inputs) > 3:
         return None
     rank = source.ndim
-    return tuple(
-        d if pads[k] == 0 and pads[rank + k] == 0 else type.shape[k] for k, d in enumerate(source.shape)
-    )
+    return tuple(d if pads[k] == 0 and pads[rank + k] == 0 else type.shape[k] for k, d in enumerate(source.shape))
 
 
 def _tile(node: Node, type: TensorType) -> Shape | None:

@@ -115,7 +115,7 @@ class _Backward:
         if entry.vjp is None:
             return  # stated to pass no gradient on
         if getattr(entry.vjp, "takes_node", False):
-            for value, gradient in entry.vjp(node, gs).items():
+            for value, gradient in entry.vjp(node, gs, self):
                 self.add(value, gradient)
             return
         single = len(node.outputs) == 1
@@ -126,6 +126,15 @@ class _Backward:
             if value is None or result is None or value not in self.active or not is_float(value.dtype):
                 continue
             self.add(value, result() if callable(result) else result)
+
+    def wants(self, value: Value) -> bool:
+        return value in self.active
+
+    def dependents(self, graph: Graph, values: Sequence[Value]) -> set[Value]:
+        return _depends_on(graph, values)
+
+    def gradients(self, ys: Sequence[Value], xs: Sequence[Value], gs: Sequence[Value]) -> list[Value]:
+        return append_gradients(ys, xs, gs)
 
     def add(self, value: Value, gradient: Any) -> None:
         if gradient is None or (value not in self.active and value not in self.ys):

@@ -29,7 +29,9 @@ def model_file(tmp_path: Path) -> Path:
 
 
 def run(*args: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "nngraph", *map(str, args)], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "nngraph", *map(str, args)], capture_output=True, text=True, check=False
+    )
 
 
 def test_inspect_prints_what_is_in_the_file(model_file: Path) -> None:

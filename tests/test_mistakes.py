@@ -79,7 +79,11 @@ MISTAKES: dict[str, tuple[Callable[[Path], Any], type[Exception], list[str]]] = 
         ValueError,
         ["glorot", "glorot_"],
     ),
-    "a padding that does not exist": (lambda _: layers.Conv2D(3, 3, padding="sam"), ValueError, ["padding", "sam", "same"]),
+    "a padding that does not exist": (
+        lambda _: layers.Conv2D(3, 3, padding="sam"),
+        ValueError,
+        ["padding", "sam", "same"],
+    ),
     "a dropout rate above one": (lambda _: layers.Dropout(50), ValueError, ["rate", "50"]),
     "an input shape that is a number": (lambda _: Input(784), ValueError, ["shape=(784,)"]),
     "no input shape": (lambda _: Input(), ValueError, ["Input", "shape="]),
@@ -121,7 +125,11 @@ MISTAKES: dict[str, tuple[Callable[[Path], Any], type[Exception], list[str]]] = 
     ),
     # compile
     "an unknown optimizer": (lambda _: classifier().compile("adamm"), ValueError, ["adamm", "adam"]),
-    "an unknown loss": (lambda _: classifier("mean_square_error"), ValueError, ["mean_square_error", "mean_squared_error"]),
+    "an unknown loss": (
+        lambda _: classifier("mean_square_error"),
+        ValueError,
+        ["mean_square_error", "mean_squared_error"],
+    ),
     "an unknown metric": (lambda _: classifier(metrics=["acuracy"]), ValueError, ["acuracy", "accuracy"]),
     "a negative learning rate's type": (
         lambda _: nngraph.optimizers.SGD(learning_rate="fast"),
@@ -156,7 +164,11 @@ MISTAKES: dict[str, tuple[Callable[[Path], Any], type[Exception], list[str]]] = 
         (ValueError, TypeError),
         ["pad_sequences"],
     ),
-    "text instead of numbers": (lambda _: classifier().predict(np.array([["a"] * 4]), verbose=0), (ValueError, TypeError), ["x"]),
+    "text instead of numbers": (
+        lambda _: classifier().predict(np.array([["a"] * 4]), verbose=0),
+        (ValueError, TypeError),
+        ["x"],
+    ),
     "integer labels for categorical_crossentropy": (
         lambda _: classifier("categorical_crossentropy").fit(X, LABELS, verbose=0),
         ValueError,
@@ -184,7 +196,11 @@ MISTAKES: dict[str, tuple[Callable[[Path], Any], type[Exception], list[str]]] = 
         ValueError,
         ["validation_split", "validation_data"],
     ),
-    "a batch size of zero": (lambda _: classifier().fit(X, LABELS, batch_size=0, verbose=0), ValueError, ["batch_size", "0"]),
+    "a batch size of zero": (
+        lambda _: classifier().fit(X, LABELS, batch_size=0, verbose=0),
+        ValueError,
+        ["batch_size", "0"],
+    ),
     "a class weight for no class": (
         lambda _: classifier().fit(X, LABELS, class_weight={"cat": 1.0}, verbose=0),
         (ValueError, TypeError),

@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 
 ROWS = [
-    ("nngraph.layers · models · losses · optimizers", "Keras in front: a call on arrays runs, a call on symbols is recorded", "#e8f0fe"),
+    ("nngraph.layers · models · losses · optimizers", "a call on arrays runs, one on symbols is recorded", "#e8f0fe"),
     ("trace", "forward, or a whole training step, becomes one graph; variables are inputs and outputs", "#ffffff"),
     ("nngraph.ir.Graph", "typed SSA in ONNX's vocabulary, plus composite operators (one idea, one node)", "#fef7e0"),
     ("passes", "gradients · fold · cse · simplify · layout · fuse · lower[portable | cpu | cuda]", "#e6f4ea"),
@@ -28,7 +28,8 @@ def box(x: int, y: int, width: int, title: str, text: str, fill: str) -> str:
 
 
 def arrow(x: int, y: int, to_x: int, to_y: int) -> str:
-    return f'<line x1="{x}" y1="{y}" x2="{to_x}" y2="{to_y - 2}" stroke="#5f6368" stroke-width="1.5" marker-end="url(#tip)"/>'
+    ends = f'x1="{x}" y1="{y}" x2="{to_x}" y2="{to_y - 2}"'
+    return f'<line {ends} stroke="#5f6368" stroke-width="1.5" marker-end="url(#tip)"/>'
 
 
 def draw() -> str:

@@ -122,7 +122,7 @@ class Value(ArrayOperators):
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         raise TypeError(
-            f"value {self.name!r} ({self.type}) is symbolic and holds no numbers; use nngraph.ops instead of numpy functions"
+            f"value {self.name!r} ({self.type}) is symbolic and holds no numbers; use nngraph.ops instead of numpy"
         )
 
     def __repr__(self) -> str:
@@ -355,7 +355,11 @@ class Graph:
         if node.graph is not None:
             raise ValueError(f"node {node.name!r} is already in graph {node.graph.name!r}")
         node.name = self.unique_name(node.name or node.op.lower())
-        hints = names if names is not None else [node.name if len(types) == 1 else f"{node.name}.{i}" for i in range(len(types))]
+        hints = (
+            names
+            if names is not None
+            else [node.name if len(types) == 1 else f"{node.name}.{i}" for i in range(len(types))]
+        )
         # A node and its only output may share a name: they live in different name spaces of ONNX.
         node.outputs = tuple(
             Value(hint if hint == node.name else self.unique_name(hint), type, self, node, i)

@@ -54,7 +54,8 @@ def same_structure(a: Graph, b: Graph) -> bool:
             to_networkx(a),
             to_networkx(b),
             node_match=lambda m, n: m["label"] == n["label"],
-            edge_match=lambda m, n: sorted((e["slot"], e["out"]) for e in m.values())
-            == sorted((e["slot"], e["out"]) for e in n.values()),
+            edge_match=lambda m, n: (
+                sorted((e["slot"], e["out"]) for e in m.values()) == sorted((e["slot"], e["out"]) for e in n.values())
+            ),
         )
     )

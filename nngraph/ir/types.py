@@ -82,7 +82,7 @@ def standardize_dtype(dtype: Any) -> str:
         return "bool"
     name = getattr(dtype, "__name__", None) if isinstance(dtype, type) else getattr(dtype, "name", dtype)
     name = str(name).removeprefix("torch.")
-    if name.startswith("str") or name.startswith("<U"):
+    if name.startswith(("str", "<U")):
         return "string"
     name = _ALIASES.get(name, name)
     if name not in DTYPES:

@@ -47,9 +47,7 @@ class _Verifier:
         if node is not None:
             nodes = graph.nodes
             at = nodes.index(node) if node in nodes else 0
-            lines = [
-                ("-> " if n is node else "   ") + node_to_text(n) for n in nodes[max(0, at - 5) : at + 6]
-            ]
+            lines = [("-> " if n is node else "   ") + node_to_text(n) for n in nodes[max(0, at - 5) : at + 6]]
             text += "\n" + "\n".join(lines)
         raise VerificationError(text)
 
@@ -76,7 +74,9 @@ class _Verifier:
             if value.data is None:
                 self.fail(graph, f"constant {value.name!r} holds no data")
             elif TensorType.of(value.data) != value.type:
-                self.fail(graph, f"constant {value.name!r} is {TensorType.of(value.data)} but is recorded as {value.type}")
+                self.fail(
+                    graph, f"constant {value.name!r} is {TensorType.of(value.data)} but is recorded as {value.type}"
+                )
 
         node_names: set[str] = set()
         for node in graph:
@@ -95,7 +95,9 @@ class _Verifier:
             if value.graph is not graph or value not in visible:
                 self.fail(graph, f"output {value.name!r} is not a value of this graph")
 
-    def node(self, graph: Graph, node: Node, visible: set[Value], names: dict[str, Value], node_names: set[str]) -> None:
+    def node(
+        self, graph: Graph, node: Node, visible: set[Value], names: dict[str, Value], node_names: set[str]
+    ) -> None:
         if node.graph is not graph:
             self.fail(graph, f"node {node.name!r} is linked here but recorded elsewhere", node)
         if node.name in node_names:
@@ -105,7 +107,9 @@ class _Verifier:
             if value is None:
                 continue
             if value not in visible:
-                self.fail(graph, f"node {node.name!r} uses {value.name!r} before it is defined, or from another graph", node)
+                self.fail(
+                    graph, f"node {node.name!r} uses {value.name!r} before it is defined, or from another graph", node
+                )
             if (node, i) not in value.uses:
                 self.fail(graph, f"node {node.name!r} uses {value.name!r}, which does not know it", node)
         for sub in node.subgraphs:
@@ -123,7 +127,9 @@ class _Verifier:
             self.fail(graph, f"node {node.name!r} ({node.op_id}) is illegal: {error}", node)
             return
         if len(inferred) < len(node.outputs):
-            self.fail(graph, f"node {node.name!r} has {len(node.outputs)} outputs, {node.op_id} gives {len(inferred)}", node)
+            self.fail(
+                graph, f"node {node.name!r} has {len(node.outputs)} outputs, {node.op_id} gives {len(inferred)}", node
+            )
         for value, type in zip(node.outputs, inferred, strict=False):
             same = (
                 value.dtype == type.dtype
@@ -131,7 +137,9 @@ class _Verifier:
                 and all(map(dims_compatible, value.shape, type.shape))
             )
             if not same:
-                self.fail(graph, f"value {value.name!r} is recorded as {value.type}, but {node.op_id} gives {type}", node)
+                self.fail(
+                    graph, f"value {value.name!r} is recorded as {value.type}, but {node.op_id} gives {type}", node
+                )
 
     def uses(self, graph: Graph, value: Value) -> None:
         for user, i in value.uses:

@@ -312,7 +312,7 @@ class Layer:
 
     @property
     def losses(self) -> list[Any]:
-        """What ``add_loss`` collected (in the trace, or in the last eager call) and the weights' regularization losses."""
+        """What ``add_loss`` collected (in the trace or the last eager call), and the regularization losses."""
         trace, layers = current_trace(), self._flatten_layers()
         if trace is not None:
             own = set(layers)
@@ -409,7 +409,9 @@ class Layer:
         if specs is None:
             return
         tensors = [x for x in leaves(first) if hasattr(x, "shape")]
-        for position, (spec, tensor) in enumerate(zip(specs if isinstance(specs, (list, tuple)) else [specs], tensors, strict=False)):
+        for position, (spec, tensor) in enumerate(
+            zip(specs if isinstance(specs, (list, tuple)) else [specs], tensors, strict=False)
+        ):
             problem = spec.problem(_shape_of(tensor)) if isinstance(spec, InputSpec) else ""
             if problem:
                 which = f"input {position}" if len(tensors) > 1 else "its input"
@@ -453,13 +455,15 @@ class Layer:
             if type(self) not in Layer._seen_masked:
                 Layer._seen_masked.add(type(self))
                 warnings.warn(
-                    f"layer {self.name!r} ({type(self).__name__}) does not support masking; the mask of its input ends here",
+                    f"layer {self.name!r} ({type(self).__name__}) does not support masking; its input's mask ends here",
                     stacklevel=4,
                 )
             return
         if not self.supports_masking:
             return
-        mask = self.compute_mask(first, previous if masked else (None if not isinstance(first, (list, tuple)) else previous))
+        mask = self.compute_mask(
+            first, previous if masked else (None if not isinstance(first, (list, tuple)) else previous)
+        )
         if mask is None:
             return
         masks = [mask] if hasattr(mask, "dtype") else list(leaves(mask))
@@ -584,7 +588,7 @@ def _old_input_shape(kind: str, kwargs: dict[str, Any]) -> tuple[int | None, ...
         else:
             shape = tuple(value)
     warnings.warn(
-        f"{kind}({given[0]}=...) is an old spelling; begin the model with Input(shape={shape[1:] if shape else ()}) instead",
+        f"{kind}({given[0]}=...) is an old spelling; begin the model with Input(shape={shape[1:] if shape else ()})",
         stacklevel=4,
     )
     return shape

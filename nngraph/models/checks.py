@@ -38,8 +38,12 @@ def check_labels(losses: Sequence[Any], names: Sequence[str], y: Any, classes: S
         if low < 0 or high >= count:
             worst = low if low < 0 else high
             raise ValueError(
-                f"y holds the label {worst:g}, but output {name!r} has {count} classes: labels must be 0 to {count - 1}. "
-                + ("Subtract the smallest label" if low == 1 and high == count else "Check the labels, or the units of the last layer")
+                f"y holds the label {worst:g}, but output {name!r} has {count} classes; labels are 0 to {count - 1}. "
+                + (
+                    "Subtract the smallest label"
+                    if low == 1 and high == count
+                    else "Check the labels, or the units of the last layer"
+                )
             )
 
 

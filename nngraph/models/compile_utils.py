@@ -36,7 +36,9 @@ def _per_output(spec: Any, names: Sequence[str], what: str) -> list[Any]:
     if isinstance(spec, dict):
         unknown = sorted(set(spec) - set(names))
         if unknown:
-            raise ValueError(f"compile({what}=...) names {unknown}, which are no outputs; the outputs are {list(names)}")
+            raise ValueError(
+                f"compile({what}=...) names {unknown}, which are no outputs; the outputs are {list(names)}"
+            )
         return [spec.get(n) for n in names]
     if isinstance(spec, (list, tuple)):
         if len(spec) != len(names):
@@ -69,7 +71,9 @@ class CompiledLoss:
             self._objects = [None if s is None else _loss_object(s) for s in specs]
         return self._objects
 
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any, names: Sequence[str]) -> tuple[Any, dict[str, Any]]:
+    def __call__(
+        self, y_true: Any, y_pred: Any, sample_weight: Any, names: Sequence[str]
+    ) -> tuple[Any, dict[str, Any]]:
         """Return the total and, for several outputs, each output's loss by name."""
         objects = self.objects(names)
         factors = _per_output(self.weights, names, "loss_weights")
@@ -77,7 +81,9 @@ class CompiledLoss:
         weights = _sample_weights(sample_weight, names, len(pairs))
         total: Any = None
         parts: dict[str, Any] = {}
-        for name, (target, prediction), loss, factor, weight in zip(names, pairs, objects, factors, weights, strict=True):
+        for name, (target, prediction), loss, factor, weight in zip(
+            names, pairs, objects, factors, weights, strict=True
+        ):
             if loss is None or target is None:
                 if loss is not None:
                     raise ValueError(f"output {name!r} has a loss, but y holds nothing for it")
@@ -153,7 +159,9 @@ class CompiledMetrics:
 
     def _object(self, item: Any, target: Any, prediction: Any, position: int, names: Sequence[str]) -> Any:
         if isinstance(item, str) and item in ("accuracy", "acc", "crossentropy", "ce"):
-            loss = self._loss.objects(names)[position] if self._loss is not None and self._loss.spec is not None else None
+            loss = (
+                self._loss.objects(names)[position] if self._loss is not None and self._loss.spec is not None else None
+            )
             return metrics.resolve_metric(item, target, prediction, loss)
         found = metrics.get(item)
         if isinstance(found, metrics.Metric):
@@ -203,7 +211,9 @@ def _metrics_per_output(spec: Any, names: Sequence[str]) -> list[list[Any]]:
     if isinstance(spec, dict):
         return [as_list(s) for s in _per_output(spec, names, "metrics")]
     if not isinstance(spec, (list, tuple)):
-        raise ValueError(f"compile(metrics=...) takes a list or a dict by output name, got {spec!r}; write metrics=[{spec!r}]")
+        raise ValueError(
+            f"compile(metrics=...) takes a list or a dict by output name, got {spec!r}; write metrics=[{spec!r}]"
+        )
     nested = any(isinstance(s, (list, tuple)) for s in spec)
     if nested or (len(names) > 1 and len(spec) == len(names)):
         return [as_list(s) for s in _per_output(spec, names, "metrics")]
@@ -221,5 +231,3 @@ def batch_size_of(x: Any) -> Any:
     """Return the number of rows of the first array as a number or a graph value."""
     first = next(t for t in leaves(x) if hasattr(t, "shape"))
     return ops.shape(first)[0]
-
-

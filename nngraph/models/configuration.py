@@ -114,7 +114,7 @@ def _encode(x: Any, places: dict[int, list[int]]) -> Any:
         return {"dict": {str(k): _encode(v, places) for k, v in x.items()}}
     if getattr(x, "_is_nngraph_variable", False):
         raise ValueError(
-            f"a functional model that uses the variable {x.path!r} directly cannot be saved; put it into a layer with add_weight"
+            f"a functional model that uses the variable {x.path!r} cannot be saved; put it into a layer with add_weight"
         )
     return {"object": serialize_keras_object(x)}
 
@@ -169,7 +169,9 @@ def input_spec_config(model: Any) -> Any:
     """Return shapes and dtypes of the inputs that a subclassed model has seen, or ``None``."""
     if model._seen_inputs is None:
         return None
-    return map_leaves(lambda t: {"shape": list(t.shape), "dtype": t.dtype} if isinstance(t, KerasTensor) else t, model._seen_inputs)
+    return map_leaves(
+        lambda t: {"shape": list(t.shape), "dtype": t.dtype} if isinstance(t, KerasTensor) else t, model._seen_inputs
+    )
 
 
 def build_from_input_spec(model: Any, spec: Any) -> None:

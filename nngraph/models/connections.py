@@ -27,7 +27,9 @@ class Connections:
         self.outputs = outputs
         self.records = _ordered(self.inputs, outputs, name)
 
-    def run(self, values: Sequence[Any], call: Callable[[CallRecord, tuple[Any, ...], dict[str, Any]], Any] | None = None) -> Any:
+    def run(
+        self, values: Sequence[Any], call: Callable[[CallRecord, tuple[Any, ...], dict[str, Any]], Any] | None = None
+    ) -> Any:
         """Run the calls on ``values`` instead of the inputs and return the outputs' structure.
 
         Args:
@@ -54,7 +56,9 @@ def _ordered(inputs: Sequence[KerasTensor], outputs: Any, name: str) -> list[Cal
     done: dict[int, CallRecord] = {}
     for output in leaves(outputs):
         if not isinstance(output, KerasTensor):
-            raise ValueError(f"outputs of model {name!r} must be Keras tensors (made by calling layers), got {type(output).__name__}")
+            raise ValueError(
+                f"outputs of model {name!r} must be Keras tensors (made by calling layers), got {type(output).__name__}"
+            )
         stack: list[tuple[KerasTensor, bool]] = [(output, False)]
         while stack:
             tensor, expanded = stack.pop()

@@ -30,7 +30,9 @@ class Functional(Model):
         ValueError: an output does not depend on the inputs, an input appears twice, or two layers share a name.
     """
 
-    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, trainable: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self, inputs: Any, outputs: Any, name: str | None = None, trainable: bool = True, **kwargs: Any
+    ) -> None:
         super().__init__(name=name, trainable=trainable, **kwargs)
         self._set_connections(inputs, outputs)
 
@@ -39,7 +41,7 @@ class Functional(Model):
         for tensor in tensors:
             if not isinstance(tensor, KerasTensor):
                 raise ValueError(
-                    f"inputs of model {self.name!r} must be Keras tensors made by Input(...), got {type(tensor).__name__}"
+                    f"inputs of model {self.name!r} must be Keras tensors from Input(...), got {type(tensor).__name__}"
                 )
         if len({id(t) for t in tensors}) != len(tensors):
             raise ValueError(f"model {self.name!r}: the same tensor appears twice among its inputs")
@@ -160,7 +162,10 @@ class Functional(Model):
         """Return the inputs' structure of tensor types, and their names."""
 
         def kind(tensor: KerasTensor) -> Any:
-            dims = [batch_size if batch_size is not None and k == 0 and isinstance(d, str) else d for k, d in enumerate(tensor.type.shape)]
+            dims = [
+                batch_size if batch_size is not None and k == 0 and isinstance(d, str) else d
+                for k, d in enumerate(tensor.type.shape)
+            ]
             return tensor.type.with_shape(dims)
 
         names = [t.name for t in self._connections.inputs]

@@ -51,7 +51,9 @@ class Model(Trainer, Layer):
             Functional.__init__(self, *args, **kwargs)  # type: ignore[arg-type]
             return
         if args:
-            raise TypeError(f"{type(self).__name__} takes inputs= and outputs= (Keras tensors) or neither, got {args!r}")
+            raise TypeError(
+                f"{type(self).__name__} takes inputs= and outputs= (Keras tensors) or neither, got {args!r}"
+            )
         Layer.__init__(self, **kwargs)
         Trainer.__init__(self)
 
@@ -125,9 +127,14 @@ class Model(Trainer, Layer):
         inputs = map_leaves(lambda _: next(entries), types)
         with Trace(graph) as trace:
             outputs = [
-                x if isinstance(x, Value) else trace.constant(np.asarray(x)) for x in leaves(self(inputs, training=training))
+                x if isinstance(x, Value) else trace.constant(np.asarray(x))
+                for x in leaves(self(inputs, training=training))
             ]
-        names = self._output_names() if len(self._output_names()) == len(outputs) else [f"output_{k}" for k in range(len(outputs))]
+        names = (
+            self._output_names()
+            if len(self._output_names()) == len(outputs)
+            else [f"output_{k}" for k in range(len(outputs))]
+        )
         graph.set_outputs(outputs, [n if n not in {v.name for v in graph.inputs} else f"{n}_output" for n in names])
         return graph, trace
 
@@ -135,7 +142,9 @@ class Model(Trainer, Layer):
         """Return the inputs' structure of tensor types, and their names, as last seen."""
         spec = self._seen_inputs
         if spec is None:
-            raise ValueError(f"model {self.name!r} has not seen an input yet; call it on data or build(input_shape) it first")
+            raise ValueError(
+                f"model {self.name!r} has not seen an input yet; call it on data or build(input_shape) it first"
+            )
 
         def kind(tensor: KerasTensor) -> TensorType:
             first: Any = "batch" if batch_size is None else batch_size

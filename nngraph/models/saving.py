@@ -48,7 +48,9 @@ def export_model(
 ) -> None:
     """Write the inference model as a plain .onnx file; see ``Model.export``."""
     if kwargs:
-        raise ValueError(f"export got unknown arguments {sorted(kwargs)}; it takes filepath, format, verbose, opset_version")
+        raise ValueError(
+            f"export got unknown arguments {sorted(kwargs)}; it takes filepath, format, verbose, opset_version"
+        )
     if format != "onnx":
         raise ValueError(f"export(format={format!r}) is not supported; the format is 'onnx'")
     graph = model.graph(training=False)
@@ -106,7 +108,9 @@ def _tensors(model: Any, include_optimizer: bool) -> tuple[dict[str, Any], dict[
 def _checked_path(filepath: str | Path, suffix: str, what: str, overwrite: bool) -> Path:
     path = Path(filepath)
     if path.suffix != suffix:
-        raise ValueError(f"{what} writes {suffix} files; got {str(filepath)!r}, write {str(path.with_suffix(suffix))!r}")
+        raise ValueError(
+            f"{what} writes {suffix} files; got {str(filepath)!r}, write {str(path.with_suffix(suffix))!r}"
+        )
     if path.exists() and not overwrite:
         raise FileExistsError(f"{str(path)!r} exists; pass overwrite=True to replace it")
     return path
@@ -183,10 +187,14 @@ def _named(file: ModelFile, prefix: str) -> list[np.ndarray[Any, Any]]:
 def _assign_all(variables: list[Any], arrays: list[np.ndarray[Any, Any]], what: str) -> None:
     """Assign all or nothing."""
     if len(variables) != len(arrays):
-        raise ValueError(f"the {what} are {len(arrays)} arrays, but the model has {len(variables)}; the architectures differ")
+        raise ValueError(
+            f"the {what} are {len(arrays)} arrays, but the model has {len(variables)}; the architectures differ"
+        )
     for variable, array in zip(variables, arrays, strict=True):
         if variable.shape != array.shape:
-            raise ValueError(f"the {what} hold shape {array.shape} for {variable.path!r}, which has shape {variable.shape}")
+            raise ValueError(
+                f"the {what} hold shape {array.shape} for {variable.path!r}, which has shape {variable.shape}"
+            )
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
 

@@ -34,7 +34,9 @@ class Sequential(Model):
         self._stack: list[Layer] = []
         self._functional: Functional | None = None
         if layers is not None and not isinstance(layers, (list, tuple)):
-            raise ValueError(f"Sequential takes a list of layers, got {type(layers).__name__}; write Sequential([layer, ...])")
+            raise ValueError(
+                f"Sequential takes a list of layers, got {type(layers).__name__}; write Sequential([layer, ...])"
+            )
         for layer in layers or ():
             self.add(layer, rebuild=False)
         self._rebuild()
@@ -52,12 +54,18 @@ class Sequential(Model):
                 f"Sequential.add() takes only a layer; {key}={value!r} belongs to the layer itself: "
                 f"model.add({type(layer).__name__}(..., {key}={value!r}))"
             )
-        if isinstance(layer, KerasTensor) and layer.record is not None and isinstance(layer.record.operation, InputLayer):
+        if (
+            isinstance(layer, KerasTensor)
+            and layer.record is not None
+            and isinstance(layer.record.operation, InputLayer)
+        ):
             layer = layer.record.operation
         if not isinstance(layer, Layer):
             raise TypeError(f"Sequential.add() takes a layer instance, got {layer!r}" + _class_hint(layer))
         if any(other.name == layer.name for other in self._stack):
-            raise ValueError(f"model {self.name!r} already has a layer named {layer.name!r}; give the new one another name=")
+            raise ValueError(
+                f"model {self.name!r} already has a layer named {layer.name!r}; give the new one another name="
+            )
         if isinstance(layer, InputLayer) and self._stack:
             raise ValueError(f"model {self.name!r}: Input must be the first layer")
         if not self._stack and not isinstance(layer, InputLayer):
@@ -106,7 +114,9 @@ class Sequential(Model):
         if input_shape is None:
             raise ValueError(f"model {self.name!r} does not know its input shape; begin it with Input(shape=...)")
         if input_shape and isinstance(input_shape[0], (list, tuple)):
-            raise ValueError(f"a Sequential model has one input, got {len(input_shape)} shapes; use Model(inputs, outputs)")
+            raise ValueError(
+                f"a Sequential model has one input, got {len(input_shape)} shapes; use Model(inputs, outputs)"
+            )
         self._connect(Input(batch_shape=(None, *input_shape[1:]), dtype=self._first_dtype()))
 
     def _first_dtype(self) -> str:

@@ -85,7 +85,12 @@ class CompiledStep:
     """
 
     def __init__(
-        self, fn: Callable[[Any], Any], structure: Any, types: Sequence[TensorType], name: str, device: str | None = None
+        self,
+        fn: Callable[[Any], Any],
+        structure: Any,
+        types: Sequence[TensorType],
+        name: str,
+        device: str | None = None,
     ) -> None:
         graph, trace, logs = trace_step(fn, structure, types, name)
         names = [f"data_{k}" for k in range(len(types))]
@@ -117,7 +122,12 @@ class PredictFunction:
     """
 
     def __init__(
-        self, fn: Callable[[Any], Any], structure: Any, types: Sequence[TensorType], name: str, device: str | None = None
+        self,
+        fn: Callable[[Any], Any],
+        structure: Any,
+        types: Sequence[TensorType],
+        name: str,
+        device: str | None = None,
     ) -> None:
         graph = Graph(name)
         inputs = [graph.add_input(f"data_{k}", t) for k, t in enumerate(types)]

@@ -63,7 +63,9 @@ def _rows(model: Any, expand: bool, layer_range: tuple[str, str] | None) -> Iter
         names = [layer.name for layer in layers]
         missing = [n for n in layer_range if n not in names]
         if missing or len(layer_range) != 2:
-            raise ValueError(f"layer_range takes the names of two layers; the model has {names}, got {list(layer_range)}")
+            raise ValueError(
+                f"layer_range takes the names of two layers; the model has {names}, got {list(layer_range)}"
+            )
         layers = layers[names.index(layer_range[0]) : names.index(layer_range[1]) + 1]
     for layer in layers:
         yield layer, 0

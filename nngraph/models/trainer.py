@@ -209,7 +209,9 @@ class Trainer:
 
     def _float_dtype(self) -> str:
         policy: str = self.compute_dtype  # type: ignore[attr-defined]
-        inputs = getattr(self, "_connections", None) or getattr(getattr(self, "_functional", None), "_connections", None)
+        inputs = getattr(self, "_connections", None) or getattr(
+            getattr(self, "_functional", None), "_connections", None
+        )
         kinds = [t.dtype for t in inputs.inputs if t.dtype.startswith("float")] if inputs is not None else []
         return kinds[0] if kinds else policy
 
@@ -246,7 +248,9 @@ class Trainer:
         for name, part in (("x", x), ("y", y)):
             for array in leaves(part):
                 if array is not None and getattr(array, "ndim", 1) == 0:
-                    raise ValueError(f"{name} must hold arrays with the samples along the first axis, got a single number")
+                    raise ValueError(
+                        f"{name} must hold arrays with the samples along the first axis, got a single number"
+                    )
 
     def _check_labels(self, adapter: Any) -> None:
         """Class numbers are checked where all of them can be seen at once."""
@@ -362,7 +366,7 @@ class Trainer:
         return first
 
     def _epoch_rng(self) -> np.random.Generator:
-        """The order of rows depends on the seed and the number of epochs done, so that a resumed run goes on equally."""
+        """The order of rows follows from a seed and the number of epochs done, so that a resumed run goes on equally."""
         return np.random.Generator(np.random.Philox(key=self._shuffle_seed, counter=[0, 0, 0, self._epochs_seen]))
 
     def _train_epoch(self, adapter: Any, calls: Any, first: int) -> dict[str, Any]:
@@ -418,7 +422,14 @@ class Trainer:
     def _validate(self, data: Any, batch_size: int | None, steps: int | None, calls: Any) -> dict[str, Any]:
         x, y, sample_weight = _validation_parts(data)
         result: dict[str, Any] = self.evaluate(
-            x, y, batch_size=batch_size, sample_weight=sample_weight, steps=steps, verbose=0, callbacks=calls, return_dict=True
+            x,
+            y,
+            batch_size=batch_size,
+            sample_weight=sample_weight,
+            steps=steps,
+            verbose=0,
+            callbacks=calls,
+            return_dict=True,
         )
         return result
 
@@ -444,7 +455,13 @@ class Trainer:
             raise ValueError(f"evaluate got unknown arguments {sorted(kwargs)}")
         self._require_compiled("evaluate")
         adapter = make_adapter(
-            x, y, sample_weight, batch_size=batch_size, steps_per_epoch=steps, shuffle=False, float_dtype=self._float_dtype()
+            x,
+            y,
+            sample_weight,
+            batch_size=batch_size,
+            steps_per_epoch=steps,
+            shuffle=False,
+            float_dtype=self._float_dtype(),
         )
         calls = callbacks if isinstance(callbacks, callback_module.CallbackList) else None
         calls = calls or _callback_list(callbacks, self, verbose, 1, adapter.num_batches, history=False)
@@ -466,7 +483,12 @@ class Trainer:
         return _as_list(logs)
 
     def predict(
-        self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None, callbacks: Any = None
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
     ) -> Any:
         """Return the model's outputs for all rows of ``x``, in order, as numpy arrays.
 
@@ -480,7 +502,9 @@ class Trainer:
         quiet = not callbacks and verbose in (0, False)
         if quiet and isinstance(x, np.ndarray) and 0 < len(x) <= (batch_size or 32):
             return self.predict_on_batch(x)
-        adapter = make_adapter(x, None, None, batch_size=batch_size, steps_per_epoch=steps, float_dtype=self._float_dtype())
+        adapter = make_adapter(
+            x, None, None, batch_size=batch_size, steps_per_epoch=steps, float_dtype=self._float_dtype()
+        )
         calls = _callback_list(callbacks, self, verbose, 1, adapter.num_batches, history=False)
         calls.on_predict_begin()
         parts: list[list[np.ndarray[Any, Any]]] = []
@@ -546,7 +570,11 @@ class Trainer:
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for one batch."""
-        if not isinstance(x, np.ndarray) or (x.dtype.kind == "f" and x.dtype != self._float_dtype()) or x.dtype == object:
+        if (
+            not isinstance(x, np.ndarray)
+            or (x.dtype.kind == "f" and x.dtype != self._float_dtype())
+            or x.dtype == object
+        ):
             x = to_arrays(x, "x", self._float_dtype())
         predictor = self._predictor(x)
         arrays = [x] if isinstance(x, np.ndarray) else [a for a in tree.flatten(x) if a is not None]

@@ -53,9 +53,9 @@ __all__ = [
     "less",
     "less_equal",
     "log",
-    "log10",
     "log1p",
     "log2",
+    "log10",
     "logical_and",
     "logical_not",
     "logical_or",
@@ -339,7 +339,9 @@ def _shift(x: Any, y: Any, direction: str) -> Any:
     if direction == "LEFT":  # two's complement: the unsigned shift has the same bits
         wide = apply("BitShift", convert(a, "uint64"), convert(b, "uint64"), direction="LEFT")
         return convert(wide, dtype)
-    return floor_divide(a, convert(apply("BitShift", convert(np.asarray(1), "uint64"), convert(b, "uint64"), direction="LEFT"), dtype))
+    return floor_divide(
+        a, convert(apply("BitShift", convert(np.asarray(1), "uint64"), convert(b, "uint64"), direction="LEFT"), dtype)
+    )
 
 
 @public

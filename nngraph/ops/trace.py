@@ -179,7 +179,9 @@ def apply(
     if not symbolic:
         return _compute(op, inputs, domain, outputs, attributes)
     if trace is None:
-        raise RuntimeError(f"{op} was called on a graph value outside of a trace; use nngraph.function to trace a function")
+        raise RuntimeError(
+            f"{op} was called on a graph value outside of a trace; use nngraph.function to trace a function"
+        )
     like = next((x.dtype for x in inputs if isinstance(x, Value) or _is_variable(x)), None)
     like = next((str(x.dtype) for x in inputs if hasattr(x, "dtype")), like)
     values = [_as_value(x, trace, like) for x in inputs]
@@ -341,7 +343,11 @@ def infer_composite(node: Node, outputs: int | None = None) -> list[TensorType]:
 
 
 def _stand_in(value: Value, graph: Graph) -> Value:
-    return graph.add_constant(value.data, value.name) if value.data is not None else graph.add_input(value.name, value.type)
+    return (
+        graph.add_constant(value.data, value.name)
+        if value.data is not None
+        else graph.add_input(value.name, value.type)
+    )
 
 
 def composite(name: str, *, random: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -394,5 +400,3 @@ def set_expansion(entry: OpDef, fn: Callable[..., Any]) -> None:
         graph.erase(node)
 
     entry.expand, entry.expand_node = fn, expand_node
-
-

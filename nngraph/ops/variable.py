@@ -63,7 +63,9 @@ class Variable(ArrayOperators):
             wanted = standardize_dtype(dtype or "float32")
             array = np.asarray(initializer(tuple(shape), dtype=wanted))
             if array.shape != tuple(shape):
-                raise ValueError(f"variable {self.name!r}: the initializer returned shape {array.shape}, not {tuple(shape)}")
+                raise ValueError(
+                    f"variable {self.name!r}: the initializer returned shape {array.shape}, not {tuple(shape)}"
+                )
         else:
             array = np.asarray(initializer)
             default = "float32" if isinstance(initializer, float) else standardize_dtype(array.dtype)
@@ -116,7 +118,9 @@ class Variable(ArrayOperators):
         trace = current_trace()
         shape = tuple(value.shape) if hasattr(value, "shape") else np.shape(value)
         if tuple(shape) != self.shape:
-            raise ValueError(f"variable {self.path!r} has shape {self.shape}; cannot assign a value of shape {tuple(shape)}")
+            raise ValueError(
+                f"variable {self.path!r} has shape {self.shape}; cannot assign a value of shape {tuple(shape)}"
+            )
         if trace is not None:
             if not hasattr(value, "dtype"):
                 value = np.asarray(value, numpy_dtype(self.dtype))
@@ -140,7 +144,9 @@ class Variable(ArrayOperators):
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray[Any, Any]:
         if current_trace() is not None:
-            raise TypeError(f"variable {self.path!r} is symbolic while a graph is traced; use nngraph.ops instead of numpy")
+            raise TypeError(
+                f"variable {self.path!r} is symbolic while a graph is traced; use nngraph.ops instead of numpy"
+            )
         return self.numpy() if dtype is None else self.numpy().astype(dtype)
 
     def __float__(self) -> float:

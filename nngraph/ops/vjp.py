@@ -1,9 +1,9 @@
 """How a gradient rule is written and registered.
 
-A rule is a function ``rule(g, y, *inputs, **attributes)`` that returns the gradient of each input, in order; ``None`` or
-a missing tail means no gradient. ``g`` is the gradient of the output and ``y`` the output itself; for an operator with
+A rule is a function ``rule(g, y, *inputs, **attributes)`` that returns the gradient of each input, in order; ``None``
+or a missing tail means no gradient. ``g`` is the gradient of the output and ``y`` the output itself; for an operator with
 several outputs both are tuples, and a ``g`` that does not exist is ``None``. Attributes come as the node has them, with
-ONNX's defaults filled in. A gradient that is expensive and not always needed may be given as a function of no arguments.
+ONNX's defaults filled in. A gradient that is expensive and not always needed may be a function of no arguments.
 
 Rules never speak of broadcasting (a gradient may have the broadcast shape), of accumulation, or of zero gradients: the
 driver in ``passes.gradients`` does all three.
@@ -11,15 +11,15 @@ driver in ``passes.gradients`` does all three.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
-from nngraph.ir import Node
+from nngraph.ir import Graph, Node, Value
 from nngraph.ops.trace import apply
 from nngraph.registry import op_def
 from nngraph.schema import attribute_default, schema_of
 
-__all__ = ["no_gradient", "raw", "rule_attributes", "vjp", "vjp_node"]
+__all__ = ["Reverse", "no_gradient", "raw", "rule_attributes", "vjp", "vjp_node"]
 
 Rule = Callable[..., Any]
 
@@ -41,11 +41,24 @@ def vjp(*names: str, domain: str = "") -> Callable[[Rule], Rule]:
     return register
 
 
-def vjp_node(*names: str, domain: str = "") -> Callable[[Rule], Rule]:
-    """Register a rule that sees the node itself: ``rule(node, gs) -> {value: gradient}``, for control flow.
+class Reverse(Protocol):
+    """What the driver lends to a rule that differentiates subgraphs."""
 
-    ``gs`` has one entry an output, ``None`` where no gradient arrives. The keys are inputs of the node or values that
-    its subgraphs capture.
+    def wants(self, value: Value) -> bool:
+        """Tell whether a gradient for the value is of use."""
+
+    def dependents(self, graph: Graph, values: Sequence[Value]) -> set[Value]:
+        """Return the floating values of a graph that depend on some values, those included."""
+
+    def gradients(self, ys: Sequence[Value], xs: Sequence[Value], gs: Sequence[Value]) -> list[Value]:
+        """Append gradients to the active trace: of ``ys``, at which ``gs`` arrive, with respect to ``xs``."""
+
+
+def vjp_node(*names: str, domain: str = "") -> Callable[[Rule], Rule]:
+    """Register a rule that sees the node itself: ``rule(node, gs, reverse) -> [(value, gradient), ...]``.
+
+    It is for operators with subgraphs. ``gs`` has one entry an output, ``None`` where no gradient arrives. The values
+    are inputs of the node or what its subgraphs capture. ``reverse`` is the driver; see :class:`Reverse`.
     """
 
     def register(rule: Rule) -> Rule:

@@ -207,14 +207,9 @@ def _(g: Any, y: Any, a: Any, b: Any, *, fmod: int = 0) -> Any:
     return g, lambda: raw.Neg(raw.Mul(g, raw.Div(raw.Sub(a, y), b)))
 
 
-@vjp("StopGradient", domain="nngraph")
-def _(g: Any, y: Any, x: Any) -> Any:
-    return (None,)
-
-
+no_gradient("ops.stop_gradient says so", "StopGradient", domain="nngraph")
 no_gradient("piecewise constant", "Floor", "Ceil", "Round", "Sign", "Shape", "Size", "ArgMax", "ArgMin", "NonZero")
-no_gradient("its output is a truth value", "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Not", "And", "Or")
-no_gradient("its output is a truth value", "Xor", "IsNaN", "IsInf")
-no_gradient(
-    "it works on bits", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot", "BitCast"
-)
+no_gradient("its output is a truth value", "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual")
+no_gradient("its output is a truth value", "Not", "And", "Or", "Xor", "IsNaN", "IsInf")
+no_gradient("it works on bits", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot", "BitCast")
+no_gradient("it draws numbers", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli")

@@ -144,7 +144,7 @@ class Optimizer:
         label = f"{reference_variable.path.replace('/', '_')}_{name or 'slot'}"
         if isinstance(initializer, str) and initializer not in ("zeros", "ones"):
             raise ValueError(
-                f"initializer of an optimizer's variable must be 'zeros', 'ones', a number or an array, got {initializer!r}"
+                f"initializer of a slot must be 'zeros', 'ones', a number or an array, got {initializer!r}"
             )
         return self.add_variable(reference_variable.shape, initializer, reference_variable.dtype, name=label)
 

@@ -1,4 +1,4 @@
-"""One operator on arrays, now: a one-node session for each operator, attribute set and dtype, kept for the next call."""
+"""One operator on arrays, now: a one-node session for each operator, attributes and dtypes, kept for the next call."""
 
 from __future__ import annotations
 
@@ -54,7 +54,14 @@ def run_node(
 
 def _freeze(attributes: Mapping[str, Any]) -> Any:
     return tuple(
-        (k, (v.dtype.str, v.shape, v.tobytes()) if isinstance(v, np.ndarray) else tuple(v) if isinstance(v, list) else v)
+        (
+            k,
+            (v.dtype.str, v.shape, v.tobytes())
+            if isinstance(v, np.ndarray)
+            else tuple(v)
+            if isinstance(v, list)
+            else v,
+        )
         for k, v in sorted(attributes.items())
     )
 
@@ -78,7 +85,13 @@ def _refusal(op: str, dtypes: tuple[str | None, ...], error: Exception) -> str:
 
 
 def _open(
-    ort: Any, op: str, domain: str, dtypes: tuple[str | None, ...], attributes: Mapping[str, Any], outputs: int, opset: int
+    ort: Any,
+    op: str,
+    domain: str,
+    dtypes: tuple[str | None, ...],
+    attributes: Mapping[str, Any],
+    outputs: int,
+    opset: int,
 ) -> Any:
     graph = onnx.GraphProto(name="eager")
     for k, dtype in enumerate(dtypes):

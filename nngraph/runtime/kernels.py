@@ -134,5 +134,3 @@ def _compute_in_float32(node: Node) -> None:
     for old, new in zip(node.outputs, wide_node.outputs, strict=True):
         old.replace_uses(new if new.dtype == old.dtype else cast(new, old.dtype))
     graph.erase(node)
-
-

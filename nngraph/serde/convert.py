@@ -60,7 +60,9 @@ def to_proto(graph: Graph, opset_version: int | None = None) -> onnx.ModelProto:
 def _choose_opset(graph: Graph, wanted: int | None) -> int:
     composites = sorted({n.op_id for n in graph.all_nodes() if n.domain == COMPOSITE_DOMAIN})
     if composites:
-        raise ValueError(f"graph {graph.name!r} holds composite operators {composites}; lower it first with passes.lower")
+        raise ValueError(
+            f"graph {graph.name!r} holds composite operators {composites}; lower it first with passes.lower"
+        )
     floor = RUNTIME_OPSET if wanted is None else wanted
     if wanted is not None and not 13 <= wanted <= OPSET:
         raise ValueError(f"opset_version={wanted} is not supported; choose 13 to {OPSET}")
@@ -68,7 +70,9 @@ def _choose_opset(graph: Graph, wanted: int | None) -> int:
     needed = max(needs.values(), default=floor)
     if wanted is not None and needed > wanted:
         blockers = sorted({f"{n.op_id} (needs {v})" for n, v in needs.items() if v > wanted})
-        raise ValueError(f"opset_version={wanted} cannot express {', '.join(blockers)}; use opset_version={needed} or later")
+        raise ValueError(
+            f"opset_version={wanted} cannot express {', '.join(blockers)}; use opset_version={needed} or later"
+        )
     return max(floor, needed)
 
 

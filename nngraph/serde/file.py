@@ -138,7 +138,9 @@ def read_model(path: str | Path) -> ModelFile:
     for tensors, place in ((model.graph.initializer, found.tensors), (_state(model), found.state)):
         for tensor in tensors:
             if tensor.data_location == onnx.TensorProto.EXTERNAL:
-                raise ValueError(f"{str(source)!r} keeps tensor {tensor.name!r} in another file, which is not followed here")
+                raise ValueError(
+                    f"{str(source)!r} keeps tensor {tensor.name!r} in another file, which is not followed here"
+                )
             place[tensor.name] = tensor_to_array(tensor)
     return found
 

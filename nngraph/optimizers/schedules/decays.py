@@ -74,7 +74,7 @@ class ExponentialDecay(_Schedule):
 
 
 class InverseTimeDecay(_Schedule):
-    """``initial_learning_rate / (1 + decay_rate * step / decay_steps)``; with ``staircase`` the quotient is rounded down."""
+    """``initial_learning_rate / (1 + decay_rate * step / decay_steps)``; with ``staircase`` whole periods."""
 
     arguments = ("initial_learning_rate", "decay_steps", "decay_rate", "staircase", "name")
 
@@ -108,9 +108,7 @@ class PiecewiseConstantDecay(_Schedule):
 
     def __init__(self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant") -> None:
         if len(boundaries) != len(values) - 1:
-            raise ValueError(
-                f"{name}: needs one value more than boundaries, got {len(values)} values and {len(boundaries)} boundaries"
-            )
+            raise ValueError(f"{name}: needs one value more than boundaries, got {len(values)} and {len(boundaries)}")
         self.boundaries, self.values, self.name = list(boundaries), list(values), name
 
     def __call__(self, step: Any) -> Any:
@@ -123,7 +121,7 @@ class PiecewiseConstantDecay(_Schedule):
 
 
 class PolynomialDecay(_Schedule):
-    """``(initial - end) * (1 - step / decay_steps) ** power + end``; with ``cycle`` the period grows instead of ending."""
+    """``(initial - end) * (1 - step / decay_steps) ** power + end``; with ``cycle`` the period grows."""
 
     arguments = ("initial_learning_rate", "decay_steps", "end_learning_rate", "power", "cycle", "name")
 

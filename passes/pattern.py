@@ -127,13 +127,15 @@ class _Tracer:
         return Either(options)
 
 
-def trace_pattern(fn: Callable[..., Any]) -> tuple[Call, list[str]]:
-    """Trace a pattern function ``fn(op, x, y, ...)``; return its root and the names of its variables."""
+def trace_pattern(fn: Callable[..., Any]) -> tuple[Call, ...]:
+    """Trace a pattern function ``fn(op, x, y, ...)``; return its root, or the roots when it gives alternatives."""
     names = list(inspect.signature(fn).parameters)[1:]
     root = fn(_Tracer(), *(Variable(n) for n in names))
-    if not isinstance(root, Call):
+    roots = root.options if isinstance(root, Either) else (root,)
+    calls = tuple(r for r in roots if isinstance(r, Call))
+    if len(calls) != len(roots):
         raise TypeError(f"a pattern must return an operator call, got {root!r}")
-    return root, names
+    return calls
 
 
 @dataclass(slots=True)

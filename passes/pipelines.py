@@ -6,20 +6,52 @@ from passes.base import Pass
 from passes.cse import Cse
 from passes.dce import Dce
 from passes.fold import Fold
+from passes.fusion import Fuse
+from passes.layout import Transposes
 from passes.lowering import Lower
 from passes.simplify import Simplify
 
-__all__ = ["pipeline"]
+__all__ = ["LEVELS", "pipeline"]
+
+LEVELS = (0, 1, 2, 3)
 
 
 def pipeline(target: str = "cpu", level: int = 2) -> list[Pass]:
     """Return the passes that prepare a graph for a target.
 
     Args:
-        target: ``"portable"``, ``"cpu"`` or ``"cuda"``.
-        level: 0 only makes the graph executable; 1 also removes what is superfluous; 2 also moves layouts and fuses; 3
-            repeats level 2 until nothing changes.
+        target: ``"portable"``, ``"cpu"`` or ``"cuda"``; see ``passes.lowering``.
+        level: 0 only makes the graph executable; 1 also removes what is superfluous; 2, the default, also chooses
+            layouts and fuses; 3 does all of it once more, for graphs in which one thing enables another.
+
+    Raises:
+        ValueError: the target or the level is unknown.
+
+    Example:
+        >>> [p.name for p in pipeline(level=0)]
+        ['lower']
     """
+    if level not in LEVELS:
+        raise ValueError(f"level must be one of {LEVELS}, got {level!r}")
     if level == 0:
         return [Lower(target)]
-    return [Dce(), Simplify(), Fold(), Cse(), Lower(target), Simplify(), Fold(), Cse(), Dce()]
+    clean: list[Pass] = [
+        Simplify(),  # before folding: it makes operands constant, and shapes known
+        Fold(),  # before merging: what was computed may equal what was stored
+        Cse(),
+        Dce(),  # last: the others leave dead nodes behind
+    ]
+    if level == 1:
+        return [Dce(), *clean, Lower(target), *clean]
+    whole: list[Pass] = [
+        Dce(),  # first: a traced step computes gradients that nobody asked for, and nothing should look at those
+        *clean,
+        Transposes(),  # composites are one node still, so their insides do not hide what is around them
+        Lower(target),
+        *clean,
+        Transposes(),  # once more: lowered forms bring transposes of their own
+        *clean,
+        Fuse(),  # after the layouts: a bias reaches its convolution only without the transpose between them
+        *clean,
+    ]
+    return whole if level == 2 else whole * 2

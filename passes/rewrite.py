@@ -111,13 +111,13 @@ class PatternRule(Rule):
     shared: ClassVar[bool] = False
     """Whether inner values may have uses outside of the pattern."""
 
-    _traced: ClassVar[Call]
+    _traced: ClassVar[tuple[Call, ...]]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "pattern" in cls.__dict__:
-            cls._traced, _ = trace_pattern(cls.__dict__["pattern"].__func__)
-            cls.roots = (cls._traced.op_id,)
+            cls._traced = trace_pattern(cls.__dict__["pattern"].__func__)
+            cls.roots = tuple(dict.fromkeys(call.op_id for call in cls._traced))
 
     @staticmethod
     @abstractmethod
@@ -135,7 +135,8 @@ class PatternRule(Rule):
     def apply(self, node: Node, op: Builder) -> Result:
         """Look for the pattern at a node, check it, and build the replacement."""
         refusal: Refusal | None = None
-        for match in Attempt(node).matches(self._traced):
+        attempt = Attempt(node)
+        for match in (m for call in self._traced for m in attempt.matches(call)):
             refusal = self._refusal(match)
             if refusal is None:
                 return self.rewrite(op, match)
@@ -151,7 +152,7 @@ class PatternRule(Rule):
     def explain(self, node: Node) -> str | None:
         """Return the check's reason, or where the best partial match of at least two nodes ended."""
         attempt = Attempt(node)
-        for match in attempt.matches(self._traced):
+        for match in (m for call in self._traced for m in attempt.matches(call)):
             return str(self._refusal(match))
         return attempt.why if attempt.best >= 2 else None
 

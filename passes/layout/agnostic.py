@@ -1,8 +1,8 @@
 """Operators that can work on transposed tensors: what changes in them when their inputs are transposed.
 
-For a permutation p of rank r the *flipped* form of a node takes ``Transpose(x, p)`` for each input x of that rank (the
-*tensor inputs*) and gives ``Transpose(y, p)`` for each output y. Axes among its attributes and inputs move along: axis a
-of x is axis ``p.index(a)`` of the transposed tensor.
+For a permutation p of rank r the *flipped* form of a node takes ``Transpose(x, p)`` for each input of that rank (the
+*tensor inputs*) and gives ``Transpose(y, p)`` for each output y. Axes among its attributes and inputs move too: axis a
+of x is axis ``p.index(a)`` of its transpose.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class ViewOfView(LocalRule):
         example(lambda x: raw.Reshape(raw.Reshape(x, _i64(6)), _i64(3, 2)), "float32[2, 3]"),
         example(lambda x: raw.Squeeze(raw.Unsqueeze(x, _i64(0)), _i64(0)), "float32[batch, n]"),
         example(lambda x: raw.Reshape(raw.Unsqueeze(x, _i64(0)), _i64(-1, 6)), "float32[batch, 2, 3]"),
-        example(lambda x: raw.Reshape(raw.Unsqueeze(x, _i64(0)), _i64(3, 0)), "float32[3, 0]"),
+        example(lambda x: raw.Reshape(raw.Unsqueeze(x, _i64(0)), _i64(0, 3), allowzero=1), "float32[3, 0]"),
         example(
             lambda x: raw.Unsqueeze(raw.Unsqueeze(x, _i64(0)), _i64(0)),
             "float32[batch, n]",

@@ -61,3 +61,4 @@ def lookup(name: str, domain: str = "") -> OpDef | None:
 
 for _name in ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"):
     op_def(_name).random = True
+    op_def(_name).no_gradient = "it draws numbers"

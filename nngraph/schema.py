@@ -14,7 +14,7 @@ from nngraph.ir import Graph, Node, TensorType, Value
 from nngraph.proto import array_to_tensor, attribute_to_proto, node_proto, type_from_proto, type_to_proto
 from nngraph.symbolic import refine
 
-__all__ = ["OPSET", "RUNTIME_OPSET", "has_schema", "infer_types", "lowest_opset", "schema_of"]
+__all__ = ["OPSET", "RUNTIME_OPSET", "changed_after", "has_schema", "infer_types", "lowest_opset", "schema_of"]
 
 OPSET = 26
 """The one opset of the graph: the newest that onnxruntime 1.31 executes. Exports may ask for an older one."""
@@ -197,8 +197,13 @@ _MEANING_CHANGED = {
 }
 
 
+def changed_after(op: str, opset: int) -> bool:
+    """Tell whether an operator with the same signature means something else in newer opsets than this one."""
+    return opset < _MEANING_CHANGED.get(op, 0)
+
+
 def _expresses(node: Node, version: int) -> bool:
-    if version < _MEANING_CHANGED.get(node.op, 0):
+    if changed_after(node.op, version):
         return False
     schema = defs.get_schema(node.op, version, "")
     new = schema_of(node.op)

@@ -12,7 +12,7 @@ from nngraph.ir import standardize_dtype
 from nngraph.proto import attribute_to_proto, dtype_to_onnx, node_proto
 from nngraph.runtime.device import onnxruntime
 from nngraph.runtime.kernels import has_kernel
-from nngraph.schema import OPSET, RUNTIME_OPSET, schema_of
+from nngraph.schema import OPSET, RUNTIME_OPSET, changed_after, schema_of
 
 __all__ = ["can_run", "run_node"]
 
@@ -68,16 +68,19 @@ def _freeze(attributes: Mapping[str, Any]) -> Any:
 
 def _compile(op: str, domain: str, dtypes: tuple[str | None, ...], attributes: Mapping[str, Any], outputs: int) -> Any:
     ort = onnxruntime()
-    opset = max(RUNTIME_OPSET, schema_of(op, domain).since_version if domain == "" else 1)
-    try:
-        return _open(ort, op, domain, dtypes, attributes, outputs, opset)
-    except Exception as first:
-        if opset == OPSET:
-            raise ValueError(_refusal(op, dtypes, first)) from None
-    try:
-        return _open(ort, op, domain, dtypes, attributes, outputs, OPSET)
-    except Exception as error:
-        raise ValueError(_refusal(op, dtypes, error)) from None
+    # The runtime lacks kernels for the newest version of a few operators, which an older opset names as well.
+    newest = schema_of(op, domain).since_version if domain == "" else 1
+    opsets = [max(RUNTIME_OPSET, newest), OPSET]
+    if not changed_after(op, RUNTIME_OPSET):
+        opsets.append(RUNTIME_OPSET)
+    refusal: Exception | None = None
+    for opset in dict.fromkeys(opsets):
+        try:
+            return _open(ort, op, domain, dtypes, attributes, outputs, opset)
+        except Exception as error:
+            refusal = refusal or error
+    assert refusal is not None
+    raise ValueError(_refusal(op, dtypes, refusal)) from None
 
 
 def _refusal(op: str, dtypes: tuple[str | None, ...], error: Exception) -> str:

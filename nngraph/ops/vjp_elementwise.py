@@ -212,4 +212,3 @@ no_gradient("piecewise constant", "Floor", "Ceil", "Round", "Sign", "Shape", "Si
 no_gradient("its output is a truth value", "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual")
 no_gradient("its output is a truth value", "Not", "And", "Or", "Xor", "IsNaN", "IsInf")
 no_gradient("it works on bits", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot", "BitCast")
-no_gradient("it draws numbers", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli")

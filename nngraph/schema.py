@@ -14,7 +14,16 @@ from nngraph.ir import Graph, Node, TensorType, Value
 from nngraph.proto import array_to_tensor, attribute_to_proto, node_proto, type_from_proto, type_to_proto
 from nngraph.symbolic import refine
 
-__all__ = ["OPSET", "RUNTIME_OPSET", "changed_after", "has_schema", "infer_types", "lowest_opset", "schema_of"]
+__all__ = [
+    "OPSET",
+    "RUNTIME_OPSET",
+    "changed_after",
+    "has_schema",
+    "infer_types",
+    "loop_count",
+    "lowest_opset",
+    "schema_of",
+]
 
 OPSET = 26
 """The one opset of the graph: the newest that onnxruntime 1.31 executes. Exports may ask for an older one."""
@@ -134,19 +143,25 @@ def _scan_types(node: Node) -> list[TensorType]:
 def _loop_types(node: Node) -> list[TensorType]:
     body: Graph = node.attributes["body"]
     carried = len(node.inputs) - 2
-    limit = node.inputs[0]
-    count = int(limit.data.reshape(())) if limit is not None and limit.data is not None else None
-    known = count is not None and _always_true(body.outputs[0])
+    count = loop_count(node)
     types = [v.type for v in body.outputs[1 : 1 + carried]]
     for value in body.outputs[1 + carried :]:
-        types.append(value.type.with_shape((count if known and count is not None else "?", *value.shape)))
+        types.append(value.type.with_shape(("?" if count is None else count, *value.shape)))
     return types
 
 
-def _always_true(value: Value) -> bool:
-    while value.producer is not None and value.producer.op == "Identity" and value.producer.inputs[0] is not None:
-        value = value.producer.inputs[0]
-    return value.data is not None and bool(value.data.reshape(()))
+def loop_count(node: Node) -> int | None:
+    """Return how many times a Loop runs, where that is known: a constant limit, and a body that never stops it."""
+    body: Graph = node.attributes["body"]
+    limit, goes_on = node.inputs[0], body.outputs[0]
+    while goes_on.producer is not None and goes_on.producer.op == "Identity" and goes_on.producer.inputs[0] is not None:
+        goes_on = goes_on.producer.inputs[0]
+    first = node.inputs[1] if len(node.inputs) > 1 else None
+    starts = first is None or (first.data is not None and bool(first.data.reshape(())))
+    always = goes_on.data is not None and bool(goes_on.data.reshape(()))
+    if limit is None or limit.data is None or not starts or not always:
+        return None
+    return max(int(limit.data.reshape(())), 0)
 
 
 # -- older opsets ---------------------------------------------------------------------------------------------------

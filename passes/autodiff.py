@@ -139,9 +139,14 @@ class _Backward:
     def add(self, value: Value, gradient: Any) -> None:
         if gradient is None or (value not in self.active and value not in self.ys):
             return
+        self.parts.setdefault(value, []).append(self.fitted(gradient, value))
+
+    def fitted(self, gradient: Any, value: Value) -> Value:
         if not isinstance(gradient, Value):
-            gradient = self.trace.constant(np.asarray(gradient, numpy_dtype(value.dtype)))
-        self.parts.setdefault(value, []).append(_sum_to(gradient, value.type))
+            trace = current_trace()
+            assert trace is not None
+            gradient = trace.constant(np.asarray(gradient, numpy_dtype(value.dtype)))
+        return _sum_to(gradient, value.type)
 
     def total(self, value: Value) -> Value:
         parts = self.parts[value]

@@ -13,7 +13,7 @@ from nngraph.ir import Dim, TensorType, Value
 from nngraph.ir.types import dims_compatible
 from nngraph.ops.core import convert, dtype_of, shape_vector
 from nngraph.ops.dispatch import public
-from nngraph.ops.subgraph import as_value, hoist_invariants, trace_body
+from nngraph.ops.subgraph import as_value, hoist_invariants, hoist_steps, trace_body
 from nngraph.ops.trace import apply, current_trace, is_traced
 
 __all__ = [
@@ -32,6 +32,11 @@ __all__ = [
 def _is_tensor(x: Any) -> bool:
     """Whether a leaf is something a graph carries; ``None`` and text keep their places outside of it."""
     return x is not None and not isinstance(x, str)
+
+
+def _array_of(x: Any) -> Any:
+    """A Python number as an array in the dtype that it has in a graph; everything else as it is."""
+    return convert(x) if isinstance(x, (bool, int, float)) else x
 
 
 def _tracing(*structures: Any) -> bool:
@@ -180,7 +185,7 @@ def while_loop(
 
 def _looped(cond: Any, body: Any, loop_vars: Any, maximum_iterations: int | None) -> Any:
     single = not isinstance(loop_vars, (list, tuple))
-    state, rounds = _as_list(loop_vars), 0
+    state, rounds = tree.map_structure(_array_of, _as_list(loop_vars)), 0
     while bool(np.asarray(cond(*state)).reshape(())) and (maximum_iterations is None or rounds < maximum_iterations):
         state, rounds = _as_list(body(*state)), rounds + 1
     return state[0] if single else type(loop_vars)(state)
@@ -229,7 +234,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
         10
     """
     if current_trace() is None:
-        value = init_val
+        value = tree.map_structure(_array_of, init_val)
         for i in range(int(np.asarray(lower)), int(np.asarray(upper))):
             value = body_fun(np.int32(i), value)
         return value
@@ -283,11 +288,12 @@ def scan_steps(
     inputs = [("state", v.type) for v in first] + [("step", v.type.with_shape(v.shape[1:])) for v in steps]
     body = trace_body("scan_body", inputs, step)
     hoist_invariants(body)
+    # Steps and their order are the same for all inputs, so the stacks line up whichever way the loop goes.
+    steps = list(hoist_steps(body, dict(zip(body.inputs[len(first) :], steps, strict=True))).values())
     count = len(body.outputs)
-    ways: dict[str, Any] = {
-        "scan_input_directions": (1,) * len(steps),
-        "scan_output_directions": (1,) * (count - len(first)),
-    }
+    ways: dict[str, Any] = {"scan_input_directions": (1,) * len(steps)}
+    if count > len(first):
+        ways["scan_output_directions"] = (1,) * (count - len(first))
     stacked = [v.type.with_shape((steps[0].shape[0], *v.shape)) for v in body.outputs[len(first) :]]
     results = apply(
         "Scan",
@@ -306,7 +312,7 @@ def scan_steps(
 def _scanned(fn: Step, init: Sequence[Any], xs: Sequence[Any], reverse: bool) -> tuple[list[Any], list[Any]]:
     arrays = [np.asarray(x) for x in xs]
     length = len(arrays[0])
-    states, rows = [np.asarray(x) for x in init], []
+    states, rows = [np.asarray(convert(x)) for x in init], []
     for k in reversed(range(length)) if reverse else range(length):
         new, ys = fn(states, [a[k] for a in arrays])
         states = [np.asarray(s, old.dtype) for s, old in zip(new, states, strict=True)]

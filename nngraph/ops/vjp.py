@@ -1,9 +1,9 @@
 """How a gradient rule is written and registered.
 
 A rule is a function ``rule(g, y, *inputs, **attributes)`` that returns the gradient of each input, in order; ``None``
-or a missing tail means no gradient. ``g`` is the gradient of the output and ``y`` the output itself; for an operator with
-several outputs both are tuples, and a ``g`` that does not exist is ``None``. Attributes come as the node has them, with
-ONNX's defaults filled in. A gradient that is expensive and not always needed may be a function of no arguments.
+or a missing tail means no gradient. ``g`` is the gradient of the output and ``y`` the output itself; for an operator
+with several outputs both are tuples, and a ``g`` that does not exist is ``None``. Attributes come as the node has them,
+with ONNX's defaults filled in. A gradient that is expensive and not always needed may be a function of no arguments.
 
 Rules never speak of broadcasting (a gradient may have the broadcast shape), of accumulation, or of zero gradients: the
 driver in ``passes.gradients`` does all three.
@@ -52,6 +52,9 @@ class Reverse(Protocol):
 
     def gradients(self, ys: Sequence[Value], xs: Sequence[Value], gs: Sequence[Value]) -> list[Value]:
         """Append gradients to the active trace: of ``ys``, at which ``gs`` arrive, with respect to ``xs``."""
+
+    def fitted(self, gradient: Any, value: Value) -> Value:
+        """Return a gradient in the shape of its value, summed over the axes along which the value was broadcast."""
 
 
 def vjp_node(*names: str, domain: str = "") -> Callable[[Rule], Rule]:

@@ -133,7 +133,7 @@ SETTINGS: dict[str, Setting] = {
             "NNGRAPH_DEBUG",
             "0",
             _parse_level,
-            "What the compiler prints: 0 nothing, 1 pipeline summary, 2 rule hits, 3 near misses, 4 graph texts.",
+            "What the compiler prints: 0 nothing, 1 pipeline summary, 2 rule hits, 3 graph texts, 4 near misses.",
         ),
         Setting("verify", "NNGRAPH_VERIFY", "0", _parse_bool, "Verify the graph between passes (slow)."),
         Setting("device", "NNGRAPH_DEVICE", "auto", _parse_device, "Where models run: auto, cpu or cuda."),

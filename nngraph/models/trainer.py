@@ -366,7 +366,7 @@ class Trainer:
         return first
 
     def _epoch_rng(self) -> np.random.Generator:
-        """The order of rows follows from a seed and the number of epochs done, so that a resumed run goes on equally."""
+        """The order of rows follows from a seed and the number of epochs done, so a resumed run goes on equally."""
         return np.random.Generator(np.random.Philox(key=self._shuffle_seed, counter=[0, 0, 0, self._epochs_seen]))
 
     def _train_epoch(self, adapter: Any, calls: Any, first: int) -> dict[str, Any]:

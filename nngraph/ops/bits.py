@@ -95,8 +95,12 @@ def random_bits(state: Any, shape: Any) -> Any:
     return raw.Reshape(bits, shape, allowzero=1)
 
 
+def _data(shape: Any) -> np.ndarray[Any, Any] | None:
+    return shape.data if isinstance(shape, Value) else np.asarray(shape)
+
+
 def _known_size(shape: Any) -> int | None:
-    data = shape.data if isinstance(shape, Value) else shape
+    data = _data(shape)
     return None if data is None else int(np.prod(data, dtype=np.int64))
 
 
@@ -155,7 +159,9 @@ def normal_noise(state: Any, shape: Any, *, dtype: str) -> Any:
     """
     wide = "float64" if dtype == "float64" else "float32"
     numbers = numpy_dtype(wide)
-    bits = random_bits(state, raw.Concat(np.array([2]), shape, axis=0))
+    data = _data(shape)
+    pair = raw.Concat(np.array([2]), shape, axis=0) if data is None else np.concatenate([[2], data])
+    bits = random_bits(state, pair)
     first, second = (raw.Gather(bits, np.array(k), axis=0) for k in range(2))
     radius = raw.Sqrt(raw.Mul(raw.Log(_fraction(first, wide, 1.0)), np.asarray(-2, numbers)))
     angle = raw.Mul(_fraction(second, wide, 0.0), np.asarray(2 * np.pi, numbers))

@@ -2,8 +2,12 @@
 
 # ruff: noqa: F401, F403  (this file only re-exports; the vjp modules are imported for the rules they register)
 from nngraph.ops import (
+    bits,
     float64_forms,
+    float64_windows,
     vjp_activations,
+    vjp_control,
+    vjp_conv,
     vjp_elementwise,
     vjp_indexing,
     vjp_linalg,
@@ -11,8 +15,10 @@ from nngraph.ops import (
     vjp_shape,
 )
 from nngraph.ops.comparison import *
+from nngraph.ops.control import *
 from nngraph.ops.core import *
 from nngraph.ops.creation import *
+from nngraph.ops.custom_gradient import custom_gradient
 from nngraph.ops.dispatch import PUBLIC, is_tensor, public
 from nngraph.ops.elementwise import *
 from nngraph.ops.indexing import *

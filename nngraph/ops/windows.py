@@ -10,6 +10,7 @@ import numpy as np
 from nngraph import config
 from nngraph.errors import unknown_name
 from nngraph.ir import Dim
+from nngraph.ops.axes import ints
 from nngraph.ops.core import type_of
 from nngraph.ops.vjp import raw
 
@@ -20,9 +21,11 @@ __all__ = [
     "check_padding",
     "dynamic_pads",
     "from_channels_first",
+    "pad_spatial",
     "per_axis",
     "same_pads",
     "spatial_attributes",
+    "transposed_crops",
 ]
 
 
@@ -142,6 +145,62 @@ class Window:
     def extent(self) -> tuple[int, ...]:
         """How far a window reaches along each axis."""
         return tuple((k - 1) * d + 1 for k, d in zip(self.kernel, self.dilations, strict=True))
+
+    def before(self, sizes: Any) -> Any:
+        """Return the padding before each axis as an int64 vector; ``sizes`` is one too."""
+        if self.pads is not None:
+            return ints(*self.pads[: self.rank])
+        before, after = dynamic_pads(sizes, self.kernel, self.strides, self.dilations)
+        return after if self.lower else before
+
+    def rest(self, sizes: Sequence[int]) -> tuple[int, ...]:
+        """Return how many pixels at the end of each padded axis no window reaches."""
+        assert self.pads is not None
+        before, after = self.pads[: self.rank], self.pads[self.rank :]
+        room = [n + b + a - e for n, b, a, e in zip(sizes, before, after, self.extent, strict=True)]
+        return tuple(r % s for r, s in zip(room, self.strides, strict=True))
+
+    def reach(self, sizes: Sequence[int], counts: Sequence[int]) -> tuple[int, ...]:
+        """Return how far the last of ``counts`` windows reaches beyond the end of each axis (negative: short of it)."""
+        assert self.pads is not None
+        return tuple(
+            (o - 1) * s + e - b - n
+            for n, o, s, e, b in zip(sizes, counts, self.strides, self.extent, self.pads[: self.rank], strict=True)
+        )
+
+
+def pad_spatial(x: Any, before: Any, after: Any) -> Any:
+    """Pad the spatial axes of (batch, channels, spatial...) with zeros; negative numbers cut off."""
+    none = ints(0, 0)
+    return raw.Pad(x, raw.Concat(none, before, none, after, axis=0))
+
+
+def transposed_crops(
+    window: Window, sizes: Sequence[Dim], auto_pad: str, output_padding: Any, output_shape: Any
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return what a ConvTranspose cuts off the full sum before and after each axis (after negative: zeros added).
+
+    Raises:
+        ValueError: it has an ``output_shape`` and the sizes are not known.
+    """
+    assert window.pads is not None
+    rank = window.rank
+    extra = tuple(output_padding or ()) or (0,) * rank
+    if auto_pad == "VALID" or (auto_pad == "NOTSET" and not output_shape):
+        pads = (0,) * (2 * rank) if auto_pad == "VALID" else window.pads
+        return pads[:rank], tuple(p - e for e, p in zip(extra, pads[rank:], strict=True))
+    before, after = [], []
+    for k, size in enumerate(sizes):
+        # "same" means an output of input * stride, so that the size cancels.
+        surplus = window.extent[k] - window.strides[k]
+        if output_shape:
+            if not isinstance(size, int):
+                raise ValueError(f"ConvTranspose with output_shape needs known sizes, got {tuple(sizes)}")
+            surplus += window.strides[k] * size - output_shape[-rank:][k]
+        total = max(surplus + extra[k], 0)
+        before.append(total // 2 if auto_pad == "SAME_UPPER" else total - total // 2)
+        after.append(surplus - before[-1])
+    return tuple(before), tuple(after)
 
 
 def spatial_attributes(

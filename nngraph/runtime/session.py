@@ -30,6 +30,7 @@ class Session:
         graph: what to run; it is not changed. Composite operators are expanded to their portable form.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         optimize: let the runtime fuse and reorder on top of what the graph says.
+        share: look for, and leave behind, a compiled session of an equal graph; of no use to one that runs once.
 
     Raises:
         ImportError: no runtime is installed.
@@ -43,13 +44,16 @@ class Session:
         [-1.0, -2.0]
     """
 
-    def __init__(self, graph: Graph, device: str = "auto", *, optimize: bool = True) -> None:
+    def __init__(self, graph: Graph, device: str = "auto", *, optimize: bool = True, share: bool = True) -> None:
         self.device = resolve_device(device)
         self.name = graph.name
         self.input_types: dict[str, TensorType] = {v.name: v.type for v in graph.inputs}
         self.output_types: dict[str, TensorType] = dict(
             zip(graph.output_names, (v.type for v in graph.outputs), strict=True)
         )
+        if not share:
+            self.ort = _compile(graph, self.device, optimize)
+            return
         key = (fingerprint(graph), self.device, optimize)
         cached = _CACHE.get(key)
         if cached is None:

@@ -58,6 +58,8 @@ def _drop_outputs(node: Node) -> tuple[Node, int]:
 
 def _optional_tail(node: Node, dead: list[bool]) -> list[bool]:
     """Mark the unused outputs at the end that the schema calls optional; a composite needs only its first."""
+    if node.op_id == "BatchNormalization" and node.attributes.get("training_mode", 0):
+        return [False] * len(dead)  # optional by the schema, but the runtime wants all three
     first = 1
     if node.domain != COMPOSITE_DOMAIN:
         outputs = list(schema_of(node.op, node.domain).outputs) if has_schema(node.op, node.domain) else []

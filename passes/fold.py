@@ -101,9 +101,16 @@ def _compute(nodes: list[Node], results: list[Value]) -> list[np.ndarray[Any, An
                 mapping[value] = part.add_constant(value.data)
         copy_node(node, part, mapping)
     names = [f"y{k}" for k in range(len(results))]
-    part.set_outputs([mapping[v] for v in results], names)
-    found = Session(part, "cpu", optimize=False).run({})
-    return [found[name] for name in names]
+    part.set_outputs([_readable(mapping[v], part) for v in results], names)
+    found = Session(part, "cpu", optimize=False, share=False).run({})
+    return [found[n].astype(numpy_dtype(v.dtype), copy=False) for n, v in zip(names, results, strict=True)]
+
+
+def _readable(value: Value, part: Graph) -> Value:
+    """Return the value as something that the runtime can hand over as a numpy array."""
+    if value.dtype != "bfloat16":
+        return value
+    return part.append(Node("Cast", [value], {"to": "float32"}), [value.type.with_dtype("float32")]).output
 
 
 def _store(value: Value, array: np.ndarray[Any, Any]) -> None:

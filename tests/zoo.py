@@ -192,7 +192,7 @@ def inference_cnn(x):
     return {"y": raw.Relu(h)}
 
 
-# -- shapes and constants -----------------------------------------------------------------------------------------------
+# -- shapes and constants ------------------------
 
 
 @entry(grad="y", wrt=("x",), x=f32("batch", 2, 3))

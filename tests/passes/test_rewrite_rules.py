@@ -8,8 +8,8 @@ import textwrap
 
 import numpy as np
 import pytest
-import zoo
 
+import zoo
 from passes.base import check_graph
 from passes.fusion import RULES as FUSIONS
 from passes.rewrite import Example, Rule, rewrite

@@ -7,8 +7,8 @@ from functools import cache
 
 import numpy as np
 import pytest
-import zoo
 
+import zoo
 from nngraph.ir import Graph
 from passes import PASSES, Pass, PassManager, gradients, parse, pipeline
 
@@ -38,7 +38,7 @@ def expected(name: str) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.parametrize("name", GRAPHS)
 def test_a_pass_keeps_its_promises(name: str, plan: str) -> None:
-    """It verifies, says honestly whether it changed anything, is deterministic and idempotent, and keeps the meaning."""
+    """It verifies, counts changes honestly, is deterministic and idempotent, and keeps the meaning."""
     graph = GRAPHS[name]()
     before, signature = str(graph), [(v.name, v.type) for v in graph.inputs]
     report = PassManager(PLANS[plan](), verify=True).run(graph)

@@ -48,11 +48,12 @@ def _columns(x: Any, window: Window, group: int) -> tuple[Any, Any]:
 
 
 def _conv(x: Any, w: Any, window: Window, group: int) -> Any:
-    filters, inner = type_of(w).shape[:2]
+    shape_of_w: Any = type_of(w).shape
+    filters, inner = shape_of_w[:2]
     places = prod(window.kernel)
-    flat = raw.Transpose(raw.Reshape(w, ints(group, -1, inner, places)), perm=(0, 1, 3, 2))  # type: ignore[arg-type]
+    flat = raw.Transpose(raw.Reshape(w, ints(group, -1, inner, places)), perm=(0, 1, 3, 2))
     columns, tap = _columns(x, window, group)
-    y = raw.MatMul(raw.Reshape(flat, ints(group, -1, inner * places)), columns)  # type: ignore[operator]
+    y = raw.MatMul(raw.Reshape(flat, ints(group, -1, inner * places)), columns)
     return reshaped(y, [sizes(x)[0], filters, *shape(tap)[2:]])
 
 
@@ -130,10 +131,11 @@ def _(
     after = [e - s - c for e, s, c in zip(window.extent, window.strides, tail, strict=True)]
     for k, stride in enumerate(window.strides):
         x = _spaced(x, k + 2, stride)
-    inner, filters = type_of(w).shape[:2]
-    turned = raw.Reshape(w, ints(group, inner // group, filters, *kernel))  # type: ignore[operator, arg-type]
+    shape_of_w: Any = type_of(w).shape
+    inner, filters = shape_of_w[:2]
+    turned = raw.Reshape(w, ints(group, inner // group, filters, *kernel))
     turned = raw.Transpose(turned, perm=(0, 2, 1, *range(3, rank + 3)))
-    turned = raw.Reshape(turned, ints(-1, inner // group, *kernel))  # type: ignore[operator]
+    turned = raw.Reshape(turned, ints(-1, inner // group, *kernel))
     lowest = np.iinfo(np.int64).min
     axes = ints(*range(2, rank + 2))
     flipped = raw.Slice(turned, ints(*[-1] * rank), ints(*[lowest] * rank), axes, ints(*[-1] * rank))

@@ -1,8 +1,8 @@
 """Gradients of convolutions.
 
 A convolution is linear in its input and in its kernel, so three operators are enough for derivatives of every order:
-``Conv`` itself, ``ConvInputGrad`` (its adjoint in the input) and ``ConvWeightGrad`` (its adjoint in the kernel). Each one's
-gradients are the other two. ``ConvTranspose`` is ``ConvInputGrad`` under another name.
+``Conv`` itself, ``ConvInputGrad`` (its adjoint in the input) and ``ConvWeightGrad`` (its adjoint in the kernel). The
+gradients of each are the other two. ``ConvTranspose`` is ``ConvInputGrad`` under another name.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def conv_input_grad(
 ) -> Any:
     """Return the input's gradient of ``Conv(x, w)`` from the output's gradient g.
 
-    The spatial sizes of x are ``spatial`` where they are known, else the int64 vector ``sizes``. ``pads`` are absent when
-    they depend on sizes known only at run time; then ``auto_pad`` says how.
+    The spatial sizes of x are ``spatial`` where they are known, else the int64 vector ``sizes``. ``pads`` are absent
+    when they depend on sizes known only at run time; then ``auto_pad`` says how.
     """
     kernel: Any = type_of(w).shape[2:]
     common = {"kernel_shape": kernel, "strides": strides, "dilations": dilations, "group": group}
@@ -69,7 +69,8 @@ def conv_weight_grad(
 
     It is a convolution too: batch and channels change places, g is the kernel, strides and dilations change roles.
     """
-    sizes, steps = type_of(x).shape[2:], type_of(g).shape[2:]
+    sizes: Any = type_of(x).shape[2:]
+    steps: Any = type_of(g).shape[2:]
     window = Window(kernel_shape, strides, dilations, pads, auto_pad, sizes=sizes)
     known = window.pads is not None and all(isinstance(d, int) for d in (*sizes, *steps))
     if not known or dtype_of(x) == "float64":
@@ -77,7 +78,7 @@ def conv_weight_grad(
         return weight_grad_by_matmul(x, g, window, group)
     assert window.pads is not None
     # Pad so that there is exactly one output for each place of the kernel.
-    after = window.reach(sizes, steps)  # type: ignore[arg-type]
+    after = window.reach(sizes, steps)
     if any(a < 0 for a in after):
         x = pad_spatial(x, ints(*[0] * window.rank), ints(*(min(a, 0) for a in after)))
     swapped = raw.Conv(
@@ -94,14 +95,14 @@ def conv_weight_grad(
 
 def _channels_as_batch(x: Any, group: int) -> Any:
     """Return (batch, group * c, ...) as (c, group * batch, ...); the spatial sizes are known."""
-    shape = type_of(x).shape
+    shape: Any = type_of(x).shape
     rest = range(2, len(shape))
     if group == 1:
         return raw.Transpose(x, perm=(1, 0, *rest))
-    channels: Any = shape[1]
-    grouped = raw.Reshape(x, ints(0, group, channels // group, *shape[2:]))  # type: ignore[arg-type]
+    channels = shape[1]
+    grouped = raw.Reshape(x, ints(0, group, channels // group, *shape[2:]))
     turned = raw.Transpose(grouped, perm=(2, 1, 0, *(k + 1 for k in rest)))
-    return raw.Reshape(turned, ints(channels // group, -1, *shape[2:]))  # type: ignore[arg-type]
+    return raw.Reshape(turned, ints(channels // group, -1, *shape[2:]))
 
 
 # -- rules ----------------------------------------------------------------------------------------------------------
@@ -175,11 +176,12 @@ def _(
 
 def _fitted(gradient: Any, x: Any) -> Any:
     """Drop outputs that come from an output padding of a stride or more."""
-    have, want = type_of(gradient).shape[2:], type_of(x).shape[2:]
+    have: Any = type_of(gradient).shape[2:]
+    want: Any = type_of(x).shape[2:]
     if have == want or not all(isinstance(d, int) for d in (*have, *want)):
         return gradient
     axes = ints(*range(2, len(want) + 2))
-    return raw.Slice(gradient, ints(*[0] * len(want)), ints(*want), axes)  # type: ignore[arg-type]
+    return raw.Slice(gradient, ints(*[0] * len(want)), ints(*want), axes)
 
 
 @vjp("ConvInputGrad", domain="nngraph")

@@ -72,7 +72,6 @@ __all__ = [
     "standardize_dtype",
     "std",
     "sum",
-    "switch",
     "tanh",
     "transpose",
     "update",
@@ -104,11 +103,6 @@ def get_uid(prefix: str = "") -> int:
     name = auto_name(f"uid_{prefix}")
     tail = name.removeprefix(f"uid_{prefix}").lstrip("_")
     return int(tail or 0) + 1
-
-
-def dot(x: Any, y: Any) -> Any:
-    """Return the product that contracts the last axis of ``x`` with the last but one of ``y``."""
-    return ops.dot(x, y)
 
 
 def batch_dot(x: Any, y: Any, axes: int | tuple[int, int] | None = None) -> Any:
@@ -196,8 +190,3 @@ def gather(reference: Any, indices: Any) -> Any:
 def pow(x: Any, a: Any) -> Any:
     """Return ``x`` to the power ``a``."""
     return ops.power(x, a)
-
-
-def switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
-    """Return one of two tensors, element by element."""
-    return ops.where(condition, then_expression, else_expression)

@@ -36,7 +36,7 @@ def model_from_config(cls: type, config: dict[str, Any], custom_objects: Any = N
     from nngraph.models.sequential import Sequential
 
     if issubclass(cls, Sequential):
-        model = cls(name=config.get("name"))
+        model: Any = cls(name=config.get("name"))
         for entry in config["layers"]:
             model.add(deserialize_keras_object(entry, custom_objects=custom_objects), rebuild=False)
         model._rebuild()

@@ -98,7 +98,7 @@ class CompiledStep:
         self.step = BoundStep(compile_graph(graph, device), state, names, [f"log:{k}" for k in logs])
         # An input that no node needs was pruned; its data goes nowhere.
         self.buffers = [
-            self.step.data[n] if n in self.step.data else np.empty(t.shape, numpy_dtype(t.dtype))
+            self.step.data[n] if n in self.step.data else _empty(t)
             for n, t in zip(names, types, strict=True)
         ]
         self.logs = LazyLogs({k: self.step.results[f"log:{k}"] for k in logs})
@@ -109,6 +109,10 @@ class CompiledStep:
         arrays = [a for a in tree.flatten(data) if a is not None]
         for buffer, array in zip(self.buffers, arrays, strict=True):
             np.copyto(buffer, array)
+
+
+def _empty(type: TensorType) -> np.ndarray[Any, Any]:
+    return np.empty(tuple(int(d) for d in type.shape), numpy_dtype(type.dtype))
 
 
 class PredictFunction:

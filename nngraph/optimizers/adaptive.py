@@ -59,7 +59,7 @@ class RMSprop(Optimizer):
 
     def slot_names(self) -> tuple[str, ...]:
         """The velocity, and what momentum and centring need."""
-        names = ("velocity",)
+        names: tuple[str, ...] = ("velocity",)
         names += ("momentum",) if self.momentum > 0 else ()
         return (*names, "average_gradient") if self.centered else names
 

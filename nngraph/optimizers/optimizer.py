@@ -369,8 +369,10 @@ class Optimizer:
             rate = serialize_keras_object(self._schedule)
         else:
             rate = float(self._learning_rate.numpy())
-        names = ("weight_decay", "clipnorm", "global_clipnorm", "clipvalue", "use_ema", "ema_momentum")
-        names += ("ema_overwrite_frequency", "loss_scale_factor", "gradient_accumulation_steps")
+        names = (
+            *("weight_decay", "clipnorm", "global_clipnorm", "clipvalue", "use_ema", "ema_momentum"),
+            *("ema_overwrite_frequency", "loss_scale_factor", "gradient_accumulation_steps"),
+        )
         return {"name": self.name, "learning_rate": rate, **{n: getattr(self, n) for n in names}}
 
     @classmethod

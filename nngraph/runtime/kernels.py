@@ -43,7 +43,7 @@ def _has_kernel(op: str, dtypes: tuple[str | None, ...], domain: str) -> bool:
     entries = _kernels().get((domain, op))
     schema = schema_of(op, domain)
     if entries is None:
-        return schema.has_function or schema.has_context_dependent_function
+        return bool(schema.has_function or schema.has_context_dependent_function)  # type: ignore[attr-defined]
     parameters = [schema.inputs[min(k, len(schema.inputs) - 1)].type_str for k in range(len(dtypes))]
     for last, constraints in entries:
         if domain == "" and last < OPSET:

@@ -13,7 +13,8 @@ from nngraph.ir import Dim, TensorType, Value
 from nngraph.ir.types import dims_compatible
 from nngraph.ops.core import convert, dtype_of, shape_vector
 from nngraph.ops.dispatch import public
-from nngraph.ops.subgraph import as_value, hoist_invariants, hoist_steps, trace_body
+from nngraph.ops.loop_motion import hoist_invariants, hoist_steps
+from nngraph.ops.subgraph import as_value, trace_body
 from nngraph.ops.trace import apply, current_trace, is_traced
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Bodies of If, Loop and Scan: tracing them, and taking out of a loop what does not change in it."""
+"""Bodies of If, Loop and Scan: tracing them, and letting a loop return more."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from nngraph.ir import Graph, Node, TensorType, Value, copy_node, numpy_dtype
+from nngraph.ir import Graph, Node, TensorType, Value, numpy_dtype
 from nngraph.ops.trace import Trace, apply, current_trace
-from nngraph.registry import lookup
 from nngraph.schema import infer_types
 
 __all__ = [
     "add_scan_output",
     "as_output",
     "as_value",
-    "hoist_invariants",
-    "hoist_steps",
     "trace_body",
 ]
 
@@ -67,129 +64,6 @@ def trace_body(
         taken: set[Value] = set()
         body.set_outputs([as_output(x, taken, dtype) for x, dtype in results])
     return body
-
-
-def hoist_invariants(body: Graph) -> int:
-    """Move nodes that use nothing of a loop's body out of it, to the active trace; return how many there were."""
-    trace = current_trace()
-    assert trace is not None
-    outside: dict[Value, Value] = {}
-    count = 0
-    for node in body:
-        entry = lookup(node.op, node.domain)
-        fixed = all(v is None or v.graph is not body or v.is_constant or v in outside for v in node.inputs)
-        if (
-            not fixed
-            or node.subgraphs
-            or (entry is not None and entry.random)
-            or any(o.is_output for o in node.outputs)
-        ):
-            continue
-        for value in node.inputs:
-            if value is not None and value.graph is body and value.is_constant:
-                assert value.data is not None
-                outside[value] = trace.constant(value.data)
-        copy = copy_node(node, trace.graph, outside, before=trace.before)
-        for old, new in zip(node.outputs, copy.outputs, strict=True):
-            old.replace_uses(new)
-        body.erase(node)
-        count += 1
-    for value in list(body.constants):
-        if not value.uses and not value.is_output:
-            body.erase_constant(value)
-    return count
-
-
-_POINTWISE = frozenset(
-    (
-        *("Abs", "Add", "And", "Cast", "Ceil", "Clip", "Cos", "Div", "Elu", "Equal", "Erf", "Exp", "Floor", "Gelu"),
-        *(
-            "Greater",
-            "GreaterOrEqual",
-            "HardSigmoid",
-            "HardSwish",
-            "Identity",
-            "LeakyRelu",
-            "Less",
-            "LessOrEqual",
-            "Log",
-        ),
-        *("Max", "Mean", "Min", "Mish", "Mod", "Mul", "Neg", "Not", "Or", "Pow", "Reciprocal", "Relu", "Round", "Selu"),
-        *("Sigmoid", "Sign", "Sin", "Softplus", "Softsign", "Sqrt", "Sub", "Sum", "Swish", "Tanh", "Where", "Xor"),
-    )
-)
-"""Operators that work element by element, so that they give the same on one step and on all steps stacked."""
-
-
-def hoist_steps(body: Graph, stacks: dict[Value, Value]) -> dict[Value, Value]:
-    """Compute what depends on nothing but a step's inputs for all steps at once, in front of the loop.
-
-    A loop's state forces an order on what depends on it; the rest gains from one large operation instead of many
-    small ones: the product of an input with a weight becomes one product for the whole sequence.
-
-    Args:
-        body: the body of a Scan whose node does not exist yet.
-        stacks: inputs of the body and the tensors, stacked along axis 0, of which they are the steps.
-
-    Returns:
-        The inputs of the body that are steps now, and their stacks: new ones, and those given that are still used.
-    """
-    trace = current_trace()
-    assert trace is not None
-    moved: dict[Value, Value] = {}
-    for node in body.nodes:
-        if any(o.is_output for o in node.outputs) or not _same_for_all_steps(node, body, {**stacks, **moved}):
-            continue
-        inputs = [_outside(v, body, stacks, moved, trace) for v in node.inputs]
-        length = next(iter(stacks.values())).shape[0]
-        types = [o.type.with_shape((length, *o.shape)) for o in node.outputs]
-        copy = Node(node.op, inputs, node.attributes, domain=node.domain, origin=node.origin)
-        trace.graph.insert_before(trace.before, copy, types)
-        moved.update(zip(node.outputs, copy.outputs, strict=True))
-    result = dict(stacks)
-    gone = {value.producer for value in moved}
-    for value, stack in moved.items():
-        if any(user not in gone for user in value.users):
-            entry = body.add_input("step", value.type)
-            for user, index in list(value.uses):
-                if user not in gone:
-                    user.set_input(index, entry)
-            result[entry] = stack
-    for node in reversed(body.nodes):
-        if node in gone:
-            body.erase(node)
-    unused = [v for v in result if not v.uses and not v.is_output]
-    for value in unused[1:] if len(unused) == len(result) else unused:
-        body.inputs.remove(value)
-        del result[value]
-    return result
-
-
-def _outside(
-    value: Value | None, body: Graph, stacks: dict[Value, Value], moved: dict[Value, Value], trace: Trace
-) -> Value | None:
-    if value is None or value.graph is not body:
-        return value
-    if value.data is not None:
-        return trace.constant(value.data)
-    return moved[value] if value in moved else stacks[value]
-
-
-def _same_for_all_steps(node: Node, body: Graph, stacks: dict[Value, Value]) -> bool:
-    """Whether a node gives on stacked inputs the stack of what it gives on each step."""
-    values = [v for v in node.inputs if v is not None]
-    steps = [v for v in values if v.graph is body and not v.is_constant]
-    if not steps or any(v not in stacks for v in steps) or node.domain or len(node.outputs) != 1:
-        return False
-    rank = node.output.ndim
-    if node.op in _POINTWISE:
-        return all(v.ndim == rank for v in steps) and all(v.ndim <= rank for v in values)
-    if node.op == "MatMul":
-        a, b = values
-        if a in steps and b in steps:
-            return a.ndim == b.ndim >= 2
-        return a in steps and a.ndim >= 2 and b.ndim == 2
-    return False
 
 
 def add_scan_output(node: Node, value: Value) -> Value:

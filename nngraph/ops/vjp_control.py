@@ -16,7 +16,8 @@ import numpy as np
 
 from nngraph.ir import Graph, Node, Value, copy_node, is_float
 from nngraph.ops.axes import zeros_of
-from nngraph.ops.subgraph import add_scan_output, as_output, hoist_invariants, hoist_steps, trace_body
+from nngraph.ops.loop_motion import hoist_invariants, hoist_steps, regroup_products
+from nngraph.ops.subgraph import add_scan_output, as_output, trace_body
 from nngraph.ops.trace import Trace, apply, current_trace, inline
 from nngraph.ops.vjp import Reverse, raw, rule_attributes, vjp_node
 from nngraph.registry import lookup
@@ -265,7 +266,7 @@ class _Reversal:
     ) -> tuple[Graph, list[_Steps], list[int]]:
         """Cut the gradient's nodes out of the scratch graph; what they need of the forward's become step inputs.
 
-        Returns the body, its step inputs, and for each deferred use the place of its gradient among the outputs.
+        Returns the body, its step inputs, and the place of each deferred use's gradient among the stacked outputs.
         """
         body = Graph(f"{self.loop.body.name}_gradient", parent=self.outer.graph)
         trace = Trace(body, outer=self.outer)
@@ -293,12 +294,14 @@ class _Reversal:
         states, on_steps, parts, waiting = _cut(
             results, len(g_states), len(self.steps), len(totals), len(self.deferred)
         )
-        emitted = list(dict.fromkeys(waiting))
+        # What is the gradient of a step input anyway need not be returned again.
+        plain = [v for v, step in zip(on_steps, self.steps, strict=True) if step.axis == 0 and step.direction == 0]
+        stacked = [*on_steps, *(v for v in dict.fromkeys(waiting) if v not in plain)]
         with trace:
             sums = [raw.Add(total, part) for total, part in zip(totals, parts, strict=True)]
             taken: set[Value] = set()
-            body.set_outputs([as_output(v, taken) for v in (*states, *sums, *on_steps, *emitted)])
-        return body, steps, [emitted.index(v) for v in waiting]
+            body.set_outputs([as_output(v, taken) for v in (*states, *sums, *stacked)])
+        return body, steps, [len(stacked) - 1 - stacked[::-1].index(v) for v in waiting]
 
     def _sources(self) -> dict[Value, Value]:
         """From values of the scratch graph to those of the body.
@@ -357,8 +360,8 @@ class _Reversal:
         start = [gs[k] if gs[k] is not None else zeros_of(loop.init[k]) for k in self.carried]
         start += [zeros_of(weight) for weight in self.local]
         length = inputs[0].outer.shape[inputs[0].axis]
-        counts = (len(self.carried), len(self.local), len(self.steps), max(places, default=-1) + 1)
-        emitted = body.outputs[sum(counts[:3]) :]
+        counts = (len(self.carried), len(self.local), len(body.outputs) - len(self.carried) - len(self.local))
+        emitted = body.outputs[sum(counts[:2]) + len(self.steps) :]
         types = [loop.init[k].type for k in self.carried] + [weight.type for weight in self.local]
         types += [s.outer.type for s in self.steps] + [v.type.with_shape((length, *v.shape)) for v in emitted]
         results = apply(
@@ -376,10 +379,10 @@ class _Reversal:
                 scan_output_directions=[*(1 - s.direction for s in self.steps), *(1 for _ in emitted)],
             ),
         )
-        states, weights, steps, stacks = _cut([results] if len(types) == 1 else results, *counts)
+        states, weights, stacks = _cut([results] if len(types) == 1 else results, *counts)
         pairs: Pairs = [(loop.init[k], g) for k, g in zip(self.carried, states, strict=True)]
         pairs += list(zip(self.local, weights, strict=True))
-        pairs += [(s.outer, g) for s, g in zip(self.steps, steps, strict=True)]
+        pairs += [(s.outer, g) for s, g in zip(self.steps, stacks[: len(self.steps)], strict=True)]
         return pairs + [
             (d.weight, self._weight_gradient(d, stacks[place])) for d, place in zip(self.deferred, places, strict=True)
         ]
@@ -436,6 +439,7 @@ def _with_hoisted_steps(body: Graph, inputs: list[_Steps]) -> list[_Steps]:
     if not plain:
         return inputs
     others = {s.inner: s for s in inputs if s.inner not in plain}
+    regroup_products(body, plain)
     found = hoist_steps(body, plain)
     return [
         _Steps(value, found[value], 0, 1) if value in found else others[value]

@@ -238,18 +238,13 @@ def test_gradient_of_a_loop_with_a_computed_count() -> None:
     check_gradient(fn, normal(3), normal(3))
 
 
-def test_gradient_of_a_while_loop() -> None:
-    def fn(x: Any) -> Any:
-        return ops.while_loop(lambda i, v: i < 3, lambda i, v: (i + 1, v * ops.cos(v) + x), (np.int32(0), x))
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("rounds", [0, 1, 3])
+def test_gradient_of_a_while_loop(rounds: int, order: int) -> None:
+    def fn(x: Any, w: Any) -> Any:
+        return ops.while_loop(lambda i, v: i < rounds, lambda i, v: (i + 1, v * ops.cos(v * w) + x), (np.int32(0), x))
 
-    check_gradient(fn, normal(4))
-
-
-def test_gradient_of_a_loop_that_never_runs() -> None:
-    def fn(x: Any) -> Any:
-        return ops.while_loop(lambda v: ops.sum(v * 0) > 1, lambda v: v * v, x)
-
-    check_gradient(fn, normal(4))
+    check_gradient(fn, normal(2, 4), normal(4), order=order)
 
 
 def test_gradient_of_a_linear_loop_needs_only_the_count() -> None:
@@ -389,6 +384,26 @@ def test_weight_gradients_are_one_product_after_the_scan() -> None:
     assert len(products) == 1  # the gradient of the state; that of the weight is outside
     assert not any(v.name.startswith("g_total") for v in backward.inputs)
     assert sum(n.op == "Gemm" for n in graph) == 1
+
+
+def test_the_backward_step_of_an_lstm_is_short() -> None:
+    """Of the gates' derivatives only what depends on the gradient's state stays in the loop."""
+
+    def fn(x: Any, u: Any) -> Any:
+        def step(carry: Any, t: Any) -> Any:
+            h, c = carry
+            i, f, g, o = ops.split(t + ops.matmul(h, u), 4, axis=1)
+            c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
+            h = ops.sigmoid(o) * ops.tanh(c)
+            return (h, c), h
+
+        start = np.full((2, 3), 0.1)
+        return ops.scan(step, (start, start), x)
+
+    graph = check_gradient(fn, normal(4, 2, 12), normal(3, 12))
+    check_gradient(fn, normal(4, 2, 12), normal(3, 12), order=2)
+    backward = ops_in(graph, "Scan")[1].attributes["body"]
+    assert sorted(n.op for n in backward) == ["Add", "Add", "Concat", "Gemm", "Mul", "Mul", "Mul"]
 
 
 def test_gradient_of_weights_used_in_other_ways() -> None:

@@ -10,7 +10,9 @@ from nngraph.optimizers.adafactor import Adafactor
 from nngraph.optimizers.adam import Adam, Adamax, AdamW, Lamb, Nadam
 from nngraph.optimizers.adaptive import Adadelta, Adagrad, RMSprop
 from nngraph.optimizers.ftrl import Ftrl
+from nngraph.optimizers.muon import Muon
 from nngraph.optimizers.optimizer import Optimizer
+from nngraph.optimizers.schedule_free import ScheduleFreeAdamW
 from nngraph.optimizers.sgd import SGD, Lion
 from nngraph.saving.lookup import Lookup
 
@@ -25,16 +27,21 @@ __all__ = [
     "Ftrl",
     "Lamb",
     "Lion",
+    "Muon",
     "Nadam",
     "Optimizer",
     "RMSprop",
+    "ScheduleFreeAdamW",
     "deserialize",
     "get",
     "schedules",
     "serialize",
 ]
 
-_RULES = (SGD, Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Nadam, RMSprop)
+_RULES = (
+    *(SGD, Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Muon, Nadam, RMSprop),
+    ScheduleFreeAdamW,
+)
 _LOOKUP = Lookup(
     "optimizer",
     "nngraph.optimizers",

@@ -292,14 +292,17 @@ class Optimizer:
         grads = self._clipped([g for g, _ in pairs])
         variables = [v for _, v in pairs]
         rate = ops.convert_to_tensor(self._current_learning_rate())
-        if self.weight_decay is not None:
-            for variable in variables:
-                if self._use_weight_decay(variable):
-                    decay = ops.cast(rate, variable.dtype) * self.weight_decay
-                    variable.assign(variable.value - variable.value * decay)
+        for variable in variables:
+            decay = self.decay_of(variable)
+            if decay is not None and self._use_weight_decay(variable):
+                variable.assign(variable.value - variable.value * (ops.cast(rate, variable.dtype) * decay))
         self.begin_update()
         for gradient, variable in zip(grads, variables, strict=True):
             self.update_step(ops.cast(gradient, variable.dtype), variable, ops.cast(rate, variable.dtype))
+
+    def decay_of(self, variable: Variable) -> float | None:
+        """Return a variable's weight decay, or ``None``."""
+        return self.weight_decay
 
     def begin_update(self) -> None:
         """Compute once what all variables' updates share."""

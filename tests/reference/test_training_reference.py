@@ -148,7 +148,8 @@ LOSSES: dict[str, tuple[str, dict[str, Any]]] = {
 def test_losses_follow_the_same_curve(name: str) -> None:
     kind, options = LOSSES[name]
     y, units, activation = targets(kind)
-    ours, theirs = curves(lambda p: (p.optimizers.SGD(0.05), getattr(p.losses, name)(**options)), y, units, activation)
+    rate = 0.001 if name == "Circle" else 0.05  # Circle's gradients are so large that a long step ends in chaos
+    ours, theirs = curves(lambda p: (p.optimizers.SGD(rate), getattr(p.losses, name)(**options)), y, units, activation)
     np.testing.assert_allclose(ours, theirs, rtol=1e-4)
 
 

@@ -10,6 +10,7 @@ from nngraph.optimizers.adafactor import Adafactor
 from nngraph.optimizers.adam import Adam, Adamax, AdamW, Lamb, Nadam
 from nngraph.optimizers.adaptive import Adadelta, Adagrad, RMSprop
 from nngraph.optimizers.ftrl import Ftrl
+from nngraph.optimizers.loss_scale import LossScaleOptimizer
 from nngraph.optimizers.muon import Muon
 from nngraph.optimizers.optimizer import Optimizer
 from nngraph.optimizers.schedule_free import ScheduleFreeAdamW
@@ -27,6 +28,7 @@ __all__ = [
     "Ftrl",
     "Lamb",
     "Lion",
+    "LossScaleOptimizer",
     "Muon",
     "Nadam",
     "Optimizer",
@@ -40,7 +42,7 @@ __all__ = [
 
 _RULES = (
     *(SGD, Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Muon, Nadam, RMSprop),
-    ScheduleFreeAdamW,
+    *(ScheduleFreeAdamW, LossScaleOptimizer),
 )
 _LOOKUP = Lookup(
     "optimizer",

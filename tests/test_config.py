@@ -36,6 +36,7 @@ def test_defaults_are_those_of_keras():
     assert config.max_epochs() is None
     assert config.max_steps_per_epoch() is None
     assert config.is_interactive_logging_enabled() is True
+    assert config.is_traceback_filtering_enabled() is False
     assert config.dtype_policy().name == "float32"
     assert config.global_seed() is None
 
@@ -132,6 +133,8 @@ def test_malformed_environment_names_the_variable(monkeypatch, variable, text):
 
 def test_table_lists_every_variable():
     text = config.describe_settings()
+    lines = text.splitlines()[1:]
+    assert len({line.index(setting.doc) for line, setting in zip(lines, config.SETTINGS.values(), strict=True)}) == 1
     assert all(setting.variable in text and setting.doc in text for setting in config.SETTINGS.values())
 
 
@@ -158,6 +161,10 @@ def test_unknown_name_with_many_options_lists_near_ones():
     options = [f"name_{index:03d}" for index in range(100)]
     text = str(unknown_name("thing", "name_0421", options))
     assert "Did you mean 'name_042'?" in text and "100 names are known" in text and "name_099" not in text
+    assert text.count("'name_") == 10
+    # Up to 60 names are all listed.
+    assert str(unknown_name("thing", "zzz", options[:60])).count("'name_") == 60
+    assert str(unknown_name("thing", "zzz", options[:61])).count("'name_") == 8
     assert str(unknown_name("thing", "x", [])) == "Unknown thing 'x'. There are no known names."
 
 

@@ -143,6 +143,12 @@ def test_too_many_steps_per_epoch_warn():
     assert adapter.num_batches == len(rows(adapter)) == 4
 
 
+def test_just_enough_steps_do_not_warn():
+    # Warnings are errors in this suite.
+    assert make_adapter(X, batch_size=3, steps_per_epoch=4).num_batches == 4
+    assert make_adapter(X, batch_size=1, steps_per_epoch=1).num_batches == 1
+
+
 def test_fast_path_equals_slow_path():
     weights = np.linspace(0, 1, N)
     adapter = make_adapter({"a": X, "b": [Y, None]}, (Y, X.T.copy().T), weights, batch_size=4, shuffle=True)
@@ -219,6 +225,15 @@ def test_pydataset_order_and_hooks():
     assert isinstance(adapter, PyDatasetAdapter) and adapter.num_batches == 4 and adapter.batch_size is None
     assert rows(adapter) == [[0, 0], [1, 1], [2, 2], [3, 3]]
     assert log == ["begin", "end"]
+
+
+def test_pydataset_peek_and_defaults():
+    adapter = make_adapter(Batches(4))
+    assert adapter.peek()[0].tolist() == [[0], [0]]
+    dataset = PyDataset()
+    assert (dataset.workers, dataset.use_multiprocessing, dataset.max_queue_size) == (1, False, 10)
+    assert (PyDataset.workers, PyDataset.max_queue_size) == (1, 10)
+    assert len(rows(make_adapter(Batches(5, workers=2, max_queue_size=0)))) == 5
 
 
 def test_pydataset_shuffles_batches():
@@ -457,6 +472,7 @@ RAGGED[:] = [[1, 2], [3]]
         (lambda: make_adapter(X, Y, {"a": Y}, class_weight={1: 1}), "sample_weight must be a single array"),
         (lambda: train_validation_split((X,), 1.0), "validation_split must be between 0 and 1"),
         (lambda: train_validation_split((X[:1],), 0.5), "leaves 0 for training and 1 for validation"),
+        (lambda: train_validation_split((X[:3],), 1e-17), "leaves 3 for training and 0 for validation"),
         (lambda: train_validation_split((iter([X]),), 0.5), "Received: list_iterator. Give the validation part as"),
         (lambda: PyDataset(workers=-1), "workers must be an integer >= 0"),
         (lambda: PyDataset()[0], "PyDataset must define __getitem__"),

@@ -5,6 +5,7 @@ from nngraph.ops import (
     bits,
     float64_forms,
     float64_windows,
+    image,
     vjp_activations,
     vjp_control,
     vjp_conv,
@@ -14,6 +15,7 @@ from nngraph.ops import (
     vjp_reduction,
     vjp_shape,
 )
+from nngraph.ops.arithmetic import *
 from nngraph.ops.comparison import *
 from nngraph.ops.control import *
 from nngraph.ops.core import *
@@ -31,9 +33,13 @@ from nngraph.ops.nn_losses import *
 from nngraph.ops.nn_misc import *
 from nngraph.ops.nn_norm import *
 from nngraph.ops.nn_pool import *
+from nngraph.ops.numpy_more import *
 from nngraph.ops.reduction import *
+from nngraph.ops.sequences import *
 from nngraph.ops.shapes import *
 from nngraph.ops.sorting import *
+from nngraph.ops.spectra import *
+from nngraph.ops.statistics import *
 from nngraph.ops.trace import Trace, apply, composite, current_trace
 from nngraph.ops.variable import Variable
 from nngraph.ops.vjp import no_gradient, raw, vjp, vjp_node

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,7 @@ def argpartition(x: Any, kth: int, axis: int | None = -1) -> Any:
     return argsort(x, axis)
 
 
-_METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
+METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
 @public
@@ -119,8 +120,8 @@ def quantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims:
             ``"nearest"``.
         keepdims: leave the axes with size 1.
     """
-    if method not in _METHODS:
-        raise unknown_name("method", method, _METHODS)
+    if method not in METHODS:
+        raise unknown_name("method", method, METHODS)
     t = to_float(x)
     axes = axes_of(axis, rank(t), "quantile")
     fractions = convert(q, dtype_of(t))
@@ -131,25 +132,32 @@ def quantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims:
     length = sizes(flat)[0]
     ordered = sort(flat, 0)
     place = multiply(fractions, convert(subtract(length, 1), dtype_of(t)))
-    low, high = convert(apply("Floor", place), "int64"), convert(apply("Ceil", place), "int64")
-    found = _between(ordered, place, low, high, method)
+    found = between_ranks(lambda at: apply("Gather", ordered, at, axis=0), place, method)
     if not keepdims:
         return found
     kept = [dims[k] if k in rest else 1 for k in range(rank(t))]
     return reshaped(found, [*sizes(fractions), *kept])
 
 
-def _between(ordered: Any, place: Any, low: Any, high: Any, method: str) -> Any:
+def between_ranks(pick: Callable[[Any], Any], place: Any, method: str) -> Any:
+    """Return elements of sorted slices at fractional ranks.
+
+    Args:
+        pick: gathers the elements of given int64 ranks.
+        place: the ranks.
+        method: what to do between two elements, one of ``METHODS``.
+    """
     if method == "nearest":
-        return apply("Gather", ordered, convert(apply("Round", place), "int64"), axis=0)
-    below = apply("Gather", ordered, low, axis=0)
+        return pick(convert(apply("Round", place), "int64"))
+    floor = apply("Floor", place)
+    below = pick(convert(floor, "int64"))
     if method == "lower":
         return below
-    above = apply("Gather", ordered, high, axis=0)
+    above = pick(convert(apply("Ceil", place), "int64"))
     if method == "higher":
         return above
-    weight = scalar(0.5, place) if method == "midpoint" else subtract(place, apply("Floor", place))
-    extra = rank(ordered) - 1
+    weight = scalar(0.5, place) if method == "midpoint" else subtract(place, floor)
+    extra = rank(below) - len(weight.shape)
     if len(weight.shape) and extra:
         weight = apply("Unsqueeze", weight, ints(*range(len(weight.shape), len(weight.shape) + extra)))
     return add(below, multiply(weight, subtract(above, below)))

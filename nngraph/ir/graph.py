@@ -475,8 +475,8 @@ class Graph:
         _copy_into(self, copy, mapping, rename=lambda name: name)
         return copy, mapping
 
-    def bind_dims(self, sizes: Mapping[str, int]) -> None:
-        """Replace named dimensions by sizes in the recorded types of all values, subgraphs included."""
+    def bind_dims(self, sizes: Mapping[str, Dim]) -> None:
+        """Replace named dimensions by sizes or by other names in the types of all values, subgraphs included."""
 
         def bind(dim: Dim) -> Dim:
             return sizes.get(dim, dim) if isinstance(dim, str) else dim

@@ -2,7 +2,7 @@
 
 from nngraph.runtime.device import onnxruntime, resolve_device
 from nngraph.runtime.eager import can_run, run_node
-from nngraph.runtime.kernels import expand_composites, has_kernel, legalize
+from nngraph.runtime.kernels import expand_composite, expand_composites, has_kernel, legalize
 from nngraph.runtime.session import Session, clear_sessions
 from nngraph.runtime.state import BoundCall, BoundStep, Cell, Group
 
@@ -14,6 +14,7 @@ __all__ = [
     "Session",
     "can_run",
     "clear_sessions",
+    "expand_composite",
     "expand_composites",
     "has_kernel",
     "legalize",

@@ -10,7 +10,7 @@ from nngraph.registry import COMPOSITE_DOMAIN, lookup
 from nngraph.runtime.device import onnxruntime
 from nngraph.schema import OPSET, schema_of
 
-__all__ = ["expand_composites", "has_kernel", "legalize"]
+__all__ = ["expand_composite", "expand_composites", "has_kernel", "legalize"]
 
 _DTYPE_NAMES = {"float32": "float", "float64": "double"}
 
@@ -67,15 +67,24 @@ def expand_composites(graph: Graph) -> int:
             count += sum(expand_composites(sub) for sub in node.subgraphs)
             node = node.next
             continue
-        entry = lookup(node.op, node.domain)
-        if entry is None or entry.expand_node is None:
-            raise ValueError(f"composite operator {node.op_id!r} (node {node.name!r}) has no portable form")
         before = node.previous
-        entry.expand_node(node)
+        expand_composite(node)
         count += 1
         # Look at what came in its place: it may be composite again.
         node = graph.first if before is None else before.next
     return count
+
+
+def expand_composite(node: Node) -> None:
+    """Replace one composite operator by its portable form, in place.
+
+    Raises:
+        ValueError: it has no portable form.
+    """
+    entry = lookup(node.op, node.domain)
+    if entry is None or entry.expand_node is None:
+        raise ValueError(f"composite operator {node.op_id!r} (node {node.name!r}) has no portable form")
+    entry.expand_node(node)
 
 
 def legalize(graph: Graph) -> int:

@@ -57,6 +57,8 @@ class Builder:
 
     Attributes:
         created: the nodes made so far.
+        fresh: names given to sizes that inference could not find.
+        aliases: pairs of names that turned out to mean the same size.
     """
 
     def __init__(self, anchor: Node, by: str) -> None:
@@ -65,6 +67,8 @@ class Builder:
         self.graph: Graph = anchor.graph
         self.by = by
         self.created: list[Node] = []
+        self.fresh: set[str] = set()
+        self.aliases: list[tuple[str, str]] = []
 
     def __getattr__(self, op: str) -> Callable[..., Any]:
         if op.startswith("_"):
@@ -109,7 +113,11 @@ class Builder:
         return self.constant(np.asarray(x))
 
     def _named(self, dim: Any) -> Any:
-        return self.graph.unique_name("dim") if dim == "?" else dim
+        if dim != "?":
+            return dim
+        name = self.graph.unique_name("dim")
+        self.fresh.add(name)
+        return name
 
     def undo(self) -> None:
         """Remove the nodes made so far: the rule thought better of it."""
@@ -130,9 +138,15 @@ def replace_value(old: Value, new: Value, builder: Builder) -> Value:
         new = builder.node("Identity", [new])
     if new.producer is not None and new.producer in builder.created:
         new.type = new.type.with_shape(
-            was if isinstance(now, str) else now for now, was in zip(new.shape, old.shape, strict=True)
+            was if now in builder.fresh or isinstance(was, int) else now
+            for now, was in zip(new.shape, old.shape, strict=True)
         )
         take_names(new, old)
+    builder.aliases += [
+        (now, was)
+        for now, was in zip(new.shape, old.shape, strict=True)
+        if isinstance(now, str) and isinstance(was, str) and now != was
+    ]
     old.replace_uses(new)
     return new
 

@@ -198,6 +198,7 @@ class _Driver:
         self.last: deque[str] = deque(maxlen=100)
         self.queue: deque[Node] = deque()
         self.queued: set[Node] = set()
+        self.aliases: list[tuple[str, str]] = []
         self.budget = 1000 + 10 * sum(1 for _ in graph.all_nodes())
 
     def sweep(self) -> bool:
@@ -210,6 +211,7 @@ class _Driver:
             self.queued.discard(node)
             if node.graph is not None and any(o.uses or o.is_output for o in node.outputs):
                 self.visit(node)
+        self.unify_names()
         return self.hits.total() > before
 
     def enqueue(self, node: Node | None) -> None:
@@ -236,7 +238,27 @@ class _Driver:
                 self.enqueue(user)
         for made in builder.created:
             self.enqueue(made)
+        self.aliases += builder.aliases
         self.erase_dead(node)
+
+    def unify_names(self) -> None:
+        """Use one name for sizes that turned out to be equal, preferably one of the graph's inputs."""
+        outside = {d for v in self.graph.inputs for d in v.shape}
+        renamed: dict[str, str] = {}
+
+        def resolve(name: str) -> str:
+            while name in renamed:
+                name = renamed[name]
+            return name
+
+        for a, b in self.aliases:
+            a, b = resolve(a), resolve(b)
+            if a != b and not (a in outside and b in outside):
+                kept, gone = (b, a) if b in outside else (a, b)
+                renamed[gone] = kept
+        if renamed:
+            self.graph.bind_dims({name: resolve(name) for name in renamed})
+        self.aliases.clear()
 
     def erase_dead(self, node: Node) -> None:
         """Erase a node that nothing uses any more, and then what only it used."""

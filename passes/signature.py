@@ -9,6 +9,7 @@ import numpy as np
 
 from nngraph.errors import unknown_name
 from nngraph.ir import Graph, Node, TensorType, Value
+from nngraph.ir.types import dims_compatible
 from passes.base import infer_node
 
 __all__ = ["freeze", "prune_inputs", "specialize"]
@@ -38,24 +39,26 @@ def specialize(graph: Graph, sizes: Mapping[str, int], *, clone: bool = True) ->
         if size < 0:
             raise ValueError(f"dimension {name!r} must be a size of 0 or more, got {size}")
     graph = graph.clone() if clone else graph
+    affected = {n for n in graph.all_nodes() if not all(v is None or v.type.is_static for v in (*n.inputs, *n.outputs))}
     graph.bind_dims(sizes)
-    infer_again(graph)
+    _infer_again(graph, affected)
     return graph
 
 
-def infer_again(graph: Graph) -> None:
-    """Infer the output types of all nodes that are not fully known, and keep what is more precise."""
+def _infer_again(graph: Graph, affected: set[Node] | None = None) -> None:
+    """Infer the output types of some nodes, by default of those not fully known, and keep what is more precise."""
     for node in graph:
         for sub in node.subgraphs:
-            infer_again(sub)
-        if all(o.type.is_static for o in node.outputs):
+            _infer_again(sub, affected)
+        if node not in affected if affected is not None else all(o.type.is_static for o in node.outputs):
             continue
         for value, type in zip(node.outputs, infer_node(node), strict=False):
             _sharpen(node, value, type)
 
 
 def _sharpen(node: Node, value: Value, type: TensorType) -> None:
-    if type.dtype != value.dtype or type.rank != value.ndim:
+    same = type.dtype == value.dtype and type.rank == value.ndim
+    if not same or not all(map(dims_compatible, value.shape, type.shape)):
         raise ValueError(f"node {node.name!r} ({node.op_id}) gives {type} where {value.type} was recorded")
     value.type = value.type.with_shape(
         new if isinstance(old, str) and isinstance(new, int) else old
@@ -91,7 +94,7 @@ def freeze(graph: Graph, values: Mapping[str, Any], *, clone: bool = True) -> Gr
         if not fits or any(isinstance(d, int) and d != n for d, n in zip(value.shape, given.shape, strict=True)):
             raise ValueError(f"input {name!r} of graph {graph.name!r} must be {value.type}, got {given}")
         graph.make_constant(value, array)
-    infer_again(graph)
+    _infer_again(graph)
     return graph
 
 

@@ -39,10 +39,12 @@ def _channels(value: Value, output: Value) -> np.ndarray[Any, Any]:
 
 
 class AddIntoConv(PatternRule):
-    """``Conv(x, w) + b = Conv(x, w, b)`` when b has one number a channel."""
+    """``Conv(x, w) + c = Conv(x, w, c)`` and ``Conv(x, w, b) + c = Conv(x, w, b + c)``, c one number a channel."""
 
     examples = (
         example(lambda x, w, b: raw.Add(raw.Conv(x, w), b), _X, _W, "float32[3, 1, 1]"),
+        example(lambda x, w, b: raw.Add(raw.Conv(x, w, b), _ramp(3, 1, 1)), _X, _W, "float32[3]"),
+        example(lambda x, w, b, c: raw.Add(raw.Conv(x, w, b), c), _X, _W, "float32[3]", "float32[3, 1, 1]"),
         example(lambda x, w: raw.Add(_ramp(1, 3, 1, 1), raw.Conv(x, w, strides=(2, 2))), _X, _W),
         example(
             lambda x, w, b: raw.Add(raw.Conv(x, w), b), _X, _W, "float32[3]", refuses="it is not one number a channel"
@@ -57,26 +59,25 @@ class AddIntoConv(PatternRule):
     )
 
     @staticmethod
-    def pattern(op: Any, x: Any, w: Any, b: Any) -> Any:
-        return op.Add(op.Conv(x, w, _bind="conv"), b)
+    def pattern(op: Any, x: Any, w: Any, b: Any, c: Any) -> Any:
+        return op.Add(op.either(op.Conv(x, w), op.Conv(x, w, b)), c)
 
     def check(self, match: Match) -> Refusal | None:
         # One number for all channels is left to constants: as a bias it would have to be spread first.
         channels = match.w.shape[0]
-        one_each = match.b.data is not None or match.b.type.size == channels
-        if not _is_per_channel(match.b, match.root.output) or not one_each:
-            return match.refuse("it is not one number a channel", match.b)
+        one_each = match.c.data is not None or match.c.type.size == channels
+        if not _is_per_channel(match.c, match.root.output) or not one_each:
+            return match.refuse("it is not one number a channel", match.c)
         return None
 
     def rewrite(self, op: Builder, match: Match) -> Value:
-        b: Any = match.b
-        if b.data is not None:
-            bias: Any = np.ascontiguousarray(_channels(b, match.root.output))
-        elif b.producer is not None and b.producer.op_id == "Reshape" and b.producer.inputs[0].ndim == 1:
-            bias = b.producer.inputs[0]
-        else:
-            bias = op.Reshape(b, np.array([-1], np.int64))
-        value: Value = op.node("Conv", [match.x, match.w, bias], **match.node("conv").attributes)
+        conv, b, c = match.nodes[1], match.values.get("b"), match.c
+        bias: Any = (
+            op.Reshape(c, np.array([-1], np.int64)) if c.data is None else _channels(c, match.root.output).copy()
+        )
+        if b is not None:
+            bias = b.data + bias if b.data is not None and c.data is not None else op.Add(b, bias)
+        value: Value = op.node("Conv", [match.x, match.w, bias], **conv.attributes)
         return value
 
 
@@ -106,6 +107,8 @@ class ScaleIntoConv(PatternRule):
         return op.Mul(op.either(op.Conv(x, w), op.Conv(x, w, b)), s)
 
     def check(self, match: Match) -> Refusal | None:
+        if not _is_per_channel(match.s, match.root.output):
+            return match.refuse("it is not one number a channel", match.s)
         return _refuse_constants(match, match.values.get("b"), match.s)
 
     def rewrite(self, op: Builder, match: Match) -> Value:
@@ -127,6 +130,13 @@ class NormIntoConv(PatternRule):
             "float32[3]",
             refuses="weights or factors are not constant",
         ),
+        example(
+            lambda x: (
+                lambda w: (raw.BatchNormalization(raw.Conv(x, w), *[_ramp(3)] * 4), raw.Conv(x, w, strides=(2, 2)))
+            )(x.graph.add_constant(_ramp(3, 2, 3, 3))),
+            _X,
+            refuses="the weights are shared",
+        ),
     )
 
     @staticmethod
@@ -136,7 +146,7 @@ class NormIntoConv(PatternRule):
 
     def check(self, match: Match) -> Refusal | None:
         given = (match.values.get("b"), match.gamma, match.beta, match.mean, match.variance)
-        return _refuse_constants(match, *given, per_channel=False)
+        return _refuse_constants(match, *given)
 
     def rewrite(self, op: Builder, match: Match) -> Value:
         gamma, beta, mean, variance = (
@@ -146,11 +156,9 @@ class NormIntoConv(PatternRule):
         return _scaled(op, match, match.nodes[1], factor, beta - factor * mean)
 
 
-def _refuse_constants(match: Match, *values: Value | None, per_channel: bool = True) -> Refusal | None:
+def _refuse_constants(match: Match, *values: Value | None) -> Refusal | None:
     if match.w.data is None or any(v is not None and v.data is None for v in values):
         return match.refuse("weights or factors are not constant", match.w)
-    if per_channel and values[-1] is not None and not _is_per_channel(values[-1], match.root.output):
-        return match.refuse("it is not one number a channel", values[-1])
     if len(match.w.uses) > 1:
         return match.refuse("the weights are shared", match.w)
     return None

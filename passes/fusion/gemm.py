@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nngraph.ir import Node, Value, broadcast_shapes, is_float
+from nngraph.ir import Node, Value, is_float
 from nngraph.ops import raw
 from passes.build import Builder
 from passes.pattern import Match
@@ -109,7 +109,8 @@ class AddIntoGemm(PatternRule):
         if not is_float(match.a.dtype):
             return match.refuse("Gemm is for floats here", match.a)
         product = match.nodes[1].output
-        if broadcast_shapes([product.shape, match.c.shape]) != product.shape or match.c.ndim > 2:
+        spread = zip(reversed(match.c.shape), reversed(product.shape), strict=False)
+        if match.c.ndim > 2 or any(mine not in (1, whole) for mine, whole in spread):
             return match.refuse("the sum is larger than the product", match.c)
         return None
 

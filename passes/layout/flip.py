@@ -18,11 +18,16 @@ _BY = "transposes"
 
 def flip_nodes(forms: Forms, chosen: Sequence[Node]) -> None:
     """Put each chosen operator into its other form, with transposes where it meets one that stays."""
+    if not chosen:
+        return
     flipper = _Flipper(forms, set(chosen))
     for node in chosen:
         flipper.flip(node)
     for node in reversed(chosen):
         forms.graph.erase(node)
+    for node in reversed(forms.graph):
+        if node in forms.links and not node.output.uses and not node.output.is_output:
+            forms.graph.erase(node)
 
 
 class _Flipper:

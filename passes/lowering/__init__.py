@@ -8,7 +8,7 @@ from typing import ClassVar
 from nngraph.errors import unknown_name
 from nngraph.ir import Graph
 from nngraph.registry import COMPOSITE_DOMAIN
-from nngraph.runtime import expand_composites, legalize
+from nngraph.runtime import expand_composite, legalize
 from passes.base import Pass
 from passes.lowering import cpu, cuda
 from passes.lowering.table import Form
@@ -40,20 +40,25 @@ class Lower(Pass):
 
     def run(self, graph: Graph) -> int:
         """Replace every composite operator; return how many nodes were replaced."""
-        changes = _apply_forms(graph, FORMS[self.target]) + expand_composites(graph)
+        changes = _replace(graph, FORMS[self.target])
         return changes + legalize(graph) if self.target == "cpu" else changes
 
 
-def _apply_forms(graph: Graph, forms: dict[str, Form]) -> int:
-    """Use the target's forms wherever they fit, also inside of what a portable form expands to."""
+def _replace(graph: Graph, forms: dict[str, Form]) -> int:
+    """Replace each composite by the target's form, or by the portable one where that does not fit."""
     changes = 0
-    if not forms:
-        return 0
-    for node in graph:
-        if node.domain == COMPOSITE_DOMAIN and node.op in forms:
-            changes += forms[node.op](node)
-        for sub in node.subgraphs:
-            changes += _apply_forms(sub, forms)
+    node = graph.first
+    while node is not None:
+        if node.domain != COMPOSITE_DOMAIN:
+            changes += sum(_replace(sub, forms) for sub in node.subgraphs)
+            node = node.next
+            continue
+        before = node.previous
+        if node.op not in forms or not forms[node.op](node):
+            expand_composite(node)
+        changes += 1
+        # Look at what came in its place: it may be composite again.
+        node = graph.first if before is None else before.next
     return changes
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from nngraph.ir import Node, Shape, Value, broadcast_shapes
 from nngraph.ops import raw
+from nngraph.symbolic import sizes_of
 from passes.build import Builder, splat
 from passes.rewrite import LocalRule, Refusal, Result, Rule, example
 from passes.traits import BROADCASTING
@@ -63,6 +64,13 @@ class DropExpand(LocalRule):
             "float32[3]",
             refuses="the result needs the spread",
         ),
+        example(
+            lambda x, y, z: raw.Mul(y, raw.Expand(x, raw.Shape(z))),
+            "float32[a]",
+            "float32[a]",
+            "float32[b]",
+            refuses="the result needs the spread",
+        ),
     )
 
     def apply(self, node: Node, op: Builder) -> Result:
@@ -70,11 +78,25 @@ class DropExpand(LocalRule):
         for k, value in enumerate(node.inputs):
             if value is None or value.producer is None or value.producer.op_id != "Expand":
                 continue
-            inputs = [value.producer.inputs[0] if i == k else v for i, v in enumerate(node.inputs)]
-            if _shape_of(inputs) == node.output.shape:
+            x, target = value.producer.inputs
+            assert x is not None
+            inputs = [x if i == k else v for i, v in enumerate(node.inputs)]
+            others = [v for i, v in enumerate(node.inputs) if i != k]
+            if _is_covered(sizes_of(target), x, others):
                 return op.node(node.op, inputs, **node.attributes)
             refusal = Refusal("the result needs the spread", value)
         return refusal
+
+
+def _is_covered(target: Shape | None, x: Value, others: Sequence[Value | None]) -> bool:
+    """Whether each size to which x is spread is x's own or that of another operand."""
+    if target is None:
+        return False
+    shapes = [x.shape, *(v.shape for v in others if v is not None)]
+    return all(
+        size == 1 or any(len(s) >= back and s[-back] == size for s in shapes)
+        for back, size in enumerate(reversed(target), start=1)
+    )
 
 
 RULES: tuple[Rule, ...] = (ShrinkConstant(), DropExpand())

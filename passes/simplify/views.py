@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
-from nngraph.ir import Node, Shape, Value
+from nngraph.ir import Graph, Node, Shape, Value
 from nngraph.ops import raw
+from nngraph.symbolic import sizes_of
 from passes.build import Builder
 from passes.rewrite import LocalRule, Refusal, Result, Rule, example
 
@@ -31,20 +33,101 @@ def reshape_target(shape: Shape) -> tuple[np.ndarray, int] | None:
 
 
 class RemoveView(LocalRule):
-    """``Reshape(x) = x`` (also Squeeze, Unsqueeze, Flatten, Expand, Tile) when the shape stays."""
+    """``Reshape(x) = x`` (also Squeeze, Unsqueeze, Flatten) when the shape stays."""
 
-    roots = (*sorted(VIEWS), "Expand", "Tile")
+    roots = tuple(sorted(VIEWS))
     examples = (
         example(lambda x: raw.Reshape(x, _i64(2, 3)), "float32[2, 3]"),
         example(lambda x: raw.Reshape(x, _i64(-1, 3)), "float32[batch, 3]"),
         example(lambda x: raw.Flatten(x), "float32[2, 3]"),
-        example(lambda x: raw.Expand(x, _i64(1, 3)), "float32[2, 3]"),
-        example(lambda x: raw.Tile(x, _i64(1, 1)), "float32[2, 3]"),
     )
 
     def apply(self, node: Node, op: Builder) -> Result:
         x = node.inputs[0]
         return x if x is not None and x.shape == node.output.shape else None
+
+
+class RemoveExpand(LocalRule):
+    """``Expand(x, sizes) = x`` when every size is 1 or x's own, and ``Tile(x, 1) = x``."""
+
+    roots = ("Expand", "Tile")
+    examples = (
+        example(lambda x: raw.Expand(x, _i64(1, 3)), "float32[2, 3]"),
+        example(lambda x: raw.Expand(x, raw.Shape(x)), "float32[a, b]"),
+        example(lambda x: raw.Tile(x, _i64(1, 1)), "float32[2, 3]"),
+        # Two sizes with different names may be 1 and 5.
+        example(
+            lambda x, y: raw.Expand(x, raw.Shape(y)),
+            "float32[a]",
+            "float32[b]",
+            refuses="it may spread x along an axis",
+        ),
+    )
+
+    def apply(self, node: Node, op: Builder) -> Result:
+        x, numbers = node.inputs[0], sizes_of(node.inputs[1])
+        if x is None or numbers is None or len(numbers) > x.ndim:
+            return None
+        own = (1,) * x.ndim if node.op == "Tile" else x.shape[x.ndim - len(numbers) :]
+        if all(size in (1, mine) for size, mine in zip(numbers, own, strict=True)):
+            return x
+        return Refusal("it may spread x along an axis", x)
+
+
+class ShapeOfInput(LocalRule):
+    """``Shape(y)`` takes sizes that have a name from the graph's inputs, when only shapes are asked of y.
+
+    What computes y need not run then: equal names are equal sizes.
+    """
+
+    roots = ("Shape",)
+    examples = (
+        example(lambda x: raw.Shape(raw.Reshape(raw.Exp(x), _i64(-1, 6))), "float32[batch, 2, 3]"),
+        example(lambda x: raw.Shape(raw.Exp(x), end=1), "float32[batch, 2]"),
+        example(
+            lambda x: (lambda y: (raw.Shape(y), raw.Neg(y)))(raw.Exp(x)), "float32[batch]", refuses="y is used for more"
+        ),
+        example(
+            lambda x: raw.Shape(raw.Compress(x, raw.Greater(x, np.float32(0)), axis=0)),
+            "float32[batch]",
+            refuses="a size is no size of an input",
+        ),
+    )
+
+    def apply(self, node: Node, op: Builder) -> Result:
+        y = node.inputs[0]
+        if y is None or y.producer is None or y.type.is_static:
+            return None
+        if y.is_output or any(user.op_id != "Shape" for user in y.users):
+            return Refusal("y is used for more", y)
+        known = _named_sizes(node.graph)
+        wanted = y.shape[node.attributes.get("start", 0) : node.attributes.get("end")]
+        if any(isinstance(d, str) and d not in known for d in wanted):
+            return Refusal("a size is no size of an input", y)
+        parts: list[Any] = []
+        for dim in wanted:
+            if isinstance(dim, str):
+                source, axis = known[dim]
+                parts.append(op.Shape(source, start=axis, end=axis + 1))
+            elif parts and isinstance(parts[-1], np.ndarray):
+                parts[-1] = np.append(parts[-1], dim)
+            else:
+                parts.append(_i64(dim))
+        if not any(isinstance(part, Value) for part in parts):
+            return None
+        return parts[0] if len(parts) == 1 else op.Concat(*parts, axis=0)
+
+
+def _named_sizes(graph: Graph | None) -> dict[str, tuple[Value, int]]:
+    """Where the inputs of a graph and of those around it have their named sizes."""
+    found: dict[str, tuple[Value, int]] = {}
+    while graph is not None:
+        for value in graph.inputs:
+            for axis, dim in enumerate(value.shape):
+                if isinstance(dim, str):
+                    found.setdefault(dim, (value, axis))
+        graph = graph.parent
+    return found
 
 
 class ViewOfView(LocalRule):
@@ -281,6 +364,8 @@ class ConcatOfConcat(LocalRule):
 
 RULES: tuple[Rule, ...] = (
     RemoveView(),
+    RemoveExpand(),
+    ShapeOfInput(),
     RemoveTranspose(),
     RemoveSlice(),
     RemovePad(),

@@ -1,0 +1,8 @@
+"""Layers that prepare data, inside of the model or before it."""
+
+from nngraph.layers.preprocessing.categories import CategoryEncoding, Discretization
+from nngraph.layers.preprocessing.image_sizes import CenterCrop, Resizing
+from nngraph.layers.preprocessing.normalization import Normalization
+from nngraph.layers.preprocessing.rescaling import Rescaling
+
+__all__ = ["CategoryEncoding", "CenterCrop", "Discretization", "Normalization", "Rescaling", "Resizing"]

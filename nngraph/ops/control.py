@@ -260,7 +260,7 @@ Step = Callable[[list[Any], list[Any]], tuple[Sequence[Any], Sequence[Any]]]
 
 
 def scan_steps(
-    fn: Step, init: Sequence[Any], xs: Sequence[Any], *, reverse: bool = False
+    fn: Step, init: Sequence[Any], xs: Sequence[Any], *, reverse: bool = False, unroll: bool = False
 ) -> tuple[list[Any], list[Any]]:
     """Carry a state over the steps of some tensors: the flat form of :func:`scan`, on which the others stand.
 
@@ -269,12 +269,18 @@ def scan_steps(
         init: the first states.
         xs: tensors with the steps along axis 0; at least one.
         reverse: go from the last step to the first; outputs stay in the order of the steps.
+        unroll: write the steps out one after the other instead of recording a loop.
 
     Returns:
         The last states, and the outputs stacked along axis 0.
+
+    Raises:
+        ValueError: the number of steps differs or, to unroll, is not known; a state changes its shape or dtype.
     """
     if current_trace() is None:
         return _scanned(fn, init, xs, reverse)
+    if unroll:
+        return _unrolled(fn, init, xs, reverse)
     first, steps = [as_value(x) for x in init], [as_value(x) for x in xs]
     lengths = {v.shape[0] for v in steps if isinstance(v.shape[0], int)}
     if len(lengths) > 1:
@@ -310,6 +316,21 @@ def scan_steps(
     return results[: len(first)], results[len(first) :]
 
 
+def _unrolled(fn: Step, init: Sequence[Any], xs: Sequence[Any], reverse: bool) -> tuple[list[Any], list[Any]]:
+    length = xs[0].shape[0]
+    if not isinstance(length, int):
+        raise ValueError("scan: only a known number of steps can be unrolled; it is known only at run time here")
+    states, rows = list(init), []
+    for k in reversed(range(length)) if reverse else range(length):
+        new, ys = fn(states, [apply("Gather", x, np.array(k), axis=0) for x in xs])
+        states = list(new)
+        rows.append(list(ys))
+    if reverse:
+        rows.reverse()
+    parts = [[apply("Unsqueeze", as_value(y), np.array([0])) for y in column] for column in zip(*rows, strict=True)]
+    return states, [apply("Concat", *part, axis=0) for part in parts]
+
+
 def _scanned(fn: Step, init: Sequence[Any], xs: Sequence[Any], reverse: bool) -> tuple[list[Any], list[Any]]:
     arrays = [np.asarray(x) for x in xs]
     length = len(arrays[0])
@@ -343,7 +364,7 @@ def scan(
         xs: a structure of tensors with the steps along axis 0; ``None`` when the steps need no input.
         length: the number of steps, needed without ``xs``.
         reverse: go from the last step to the first; outputs stay in the order of the steps.
-        unroll: accepted for compatibility; the loop is always kept.
+        unroll: ``True`` writes the steps out one after the other; a number is accepted and keeps the loop.
 
     Returns:
         The last carry, and the outputs stacked along axis 0.
@@ -375,7 +396,7 @@ def scan(
         return tree.flatten(carry), [v for v in tree.flatten(y) if _is_tensor(v)]
 
     steps = flat or [np.arange(length or 0, dtype=np.int32)]
-    states, ys = scan_steps(step, tree.flatten(init), steps, reverse=reverse)
+    states, ys = scan_steps(step, tree.flatten(init), steps, reverse=reverse, unroll=unroll is True)
     return tree.pack_sequence_as(init, states), _refilled(found[-1], ys)
 
 

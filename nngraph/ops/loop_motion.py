@@ -121,9 +121,13 @@ def _same_for_all_steps(node: Node, body: Graph, stacks: dict[Value, Value]) -> 
     """Whether a node gives on stacked inputs the stack of what it gives on each step."""
     values = [v for v in node.inputs if v is not None]
     steps = [v for v in values if v.graph is body and not v.is_constant]
-    if not steps or any(v not in stacks for v in steps) or node.domain or len(node.outputs) != 1:
+    if not steps or any(v not in stacks for v in steps) or node.domain:
         return False
     rank = node.output.ndim
+    if node.op == "Split":
+        return len(steps) == 1 and steps[0] is node.inputs[0]
+    if len(node.outputs) != 1:
+        return False
     if node.op in _POINTWISE:
         return all(v.ndim == rank for v in steps) and all(v.ndim <= rank for v in values)
     if node.op == "Concat":
@@ -138,9 +142,8 @@ def _same_for_all_steps(node: Node, body: Graph, stacks: dict[Value, Value]) -> 
 
 def _for_stacks(node: Node) -> dict[str, Any]:
     """The node's attributes when the steps are stacked in front of its axes."""
-    if node.op != "Concat" or node.attributes["axis"] < 0:
-        return node.attributes
-    return {**node.attributes, "axis": node.attributes["axis"] + 1}
+    axis = node.attributes.get("axis", 0) if node.op in ("Concat", "Split") else -1
+    return node.attributes if axis < 0 else {**node.attributes, "axis": axis + 1}
 
 
 def regroup_products(body: Graph, stacks: dict[Value, Value]) -> None:
@@ -158,7 +161,7 @@ def regroup_products(body: Graph, stacks: dict[Value, Value]) -> None:
     known = dict(stacks)
     for node in body.nodes:
         if _same_for_all_steps(node, body, known):
-            known[node.output] = node.output
+            known.update(zip(node.outputs, node.outputs, strict=True))
         elif node.op == "Mul":
             _merge_factors(node, body, known)
         elif node.op == "Concat":

@@ -295,6 +295,34 @@ def test_scan(reverse: bool) -> None:
     assert ys.tolist() == (expected[::-1] if reverse else expected)
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_scan_unrolled(reverse: bool) -> None:
+    def fn(x: Any, unroll: Any) -> Any:
+        return ops.scan(lambda c, t: (c * 2 + t, c * t), x[0], x, reverse=reverse, unroll=unroll)
+
+    x = normal(4, 2).astype("float32")
+    loop, flat = both(lambda x: fn(x, 1), x), both(lambda x: fn(x, True), x)
+    for a, b in zip(loop, flat, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+    graph, _ = traced(lambda x: fn(x, True), [x])
+    assert not ops_in(graph, "Scan")
+    with pytest.raises(ValueError, match="known only at run time"):
+        traced(lambda x: fn(x, True), [x], [TensorType("float32", ("time", 2))])
+
+
+def test_splitting_a_step_s_input_leaves_the_loop() -> None:
+    def fn(x: Any, h: Any) -> Any:
+        def step(c: Any, t: Any) -> Any:
+            a, b = ops.split(t, 2, axis=1)
+            return ops.tanh(c * a) + b, None
+
+        return ops.scan(step, h, x)[0]
+
+    graph = check_gradient(fn, normal(4, 2, 6), normal(2, 3))
+    forward = ops_in(graph, "Scan")[0].attributes["body"]
+    assert not ops_in(forward, "Split")
+
+
 def test_scan_without_xs_and_of_structures() -> None:
     both(lambda x: ops.scan(lambda c, _: (c * 2, c), x, length=4), np.float32([1, 2]))
     x = np.float32([[1, 2], [3, 4]])

@@ -265,6 +265,25 @@ def test_bar_counts_long_times(monkeypatch):
     assert "1/4000" in drawn[0] and " 1:06:39 " in drawn[0]
 
 
+def test_formats_of_times():
+    durations = {0: "0s", 59.9: "59s", 60: "1:00", 125: "2:05", 3599: "59:59", 3600: "1:00:00", 7384: "2:03:04"}
+    assert {seconds: progbar_module._format_duration(seconds) for seconds in durations} == durations
+    rates = {0: "0s/x", 2.4: "2s/x", 1: "1s/x", 0.999: "999ms/x", 1e-3: "1ms/x", 9.99e-4: "999us/x", 2e-6: "2us/x"}
+    assert {seconds: progbar_module._format_rate(seconds, "x") for seconds in rates} == rates
+    values = {0.0: "0.0000e+00", 1e-3: "1.0000e-03", 1.1e-3: "0.0011", -2.0: "-2.0000"}
+    assert {value: progbar_module._format("n", value).removeprefix(" - n: ") for value in values} == values
+
+
+def test_the_first_step_does_not_count_for_the_rate(monkeypatch, capsys):
+    # Readings of the clock: begun at 0, the first step done at 100, the third at 104.
+    clock = iter([0.0, 100.0, 104.0])
+    monkeypatch.setattr(progbar_module.time, "perf_counter", lambda: next(clock))
+    bar = Progbar(3, verbose=2)
+    bar.update(1)
+    bar.update(3)
+    assert capsys.readouterr().out == "3/3 - 104s - 2s/step\n"
+
+
 def test_bar_is_not_drawn_more_often_than_the_interval(monkeypatch):
     updates = [(step, {"loss": 1.0}) for step in range(1, 11)]
     assert len(draw(monkeypatch, *updates, target=10, interval=2.5)) == 4
@@ -284,5 +303,8 @@ def test_bar_in_ascii(monkeypatch):
 def test_stateless_values_are_averaged(capsys):
     bar = Progbar(4, verbose=2, stateless_metrics=["a"])
     bar.add(1, {"a": 4.0, "b": 4.0})
-    bar.add(3, {"a": 0.0, "b": 0.0})
+    bar.add(2, {"a": 0.0, "b": 0.0})
+    # Saying the same step again changes no mean.
+    bar.update(3, {"a": 9.0, "b": 9.0})
+    bar.add(1, {"a": 0.0, "b": 0.0})
     assert capsys.readouterr().out.endswith("a: 1.0000 - b: 0.0000e+00\n")

@@ -64,6 +64,9 @@ def test_jpeg_loses_transparency(pillow, tmp_path):
     with pytest.warns(UserWarning, match="JPEG has no transparency"):
         save_img(tmp_path / "a.jpg", np.zeros((2, 2, 4)))
     assert load_img(tmp_path / "a.jpg").mode == "RGB"
+    save_img(tmp_path / "named", RAMP, file_format="png")
+    # Values are stretched to 0..255 unless told otherwise.
+    assert pixels(load_img(tmp_path / "named"))[1][1] == [208, 231, 255]
 
 
 def test_smart_resize():

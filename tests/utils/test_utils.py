@@ -74,6 +74,8 @@ def test_normalize():
         ([[1]], {"maxlen": 0}, np.zeros((1, 0))),
         ([[[1, 2]], [[3, 4], [5, 6]]], {}, [[[0, 0], [1, 2]], [[3, 4], [5, 6]]]),
         ([[], [1]], {}, [[0], [1]]),
+        ([[], [[1, 2]]], {}, [[[0, 0]], [[1, 2]]]),
+        ([[1], []], {"maxlen": 2, "truncating": "post"}, [[0, 1], [0, 0]]),
         ([[1.7]], {}, [[1]]),
         ([[1, 2], [3]], {"value": 1.5}, [[1, 2], [1, 3]]),
         (np.array([[1, 2], [3, 4]]), {"maxlen": 3}, [[0, 1, 2], [0, 3, 4]]),
@@ -106,6 +108,9 @@ def test_set_random_seed():
     set_random_seed(np.int64(7))
     assert (random.random(), np.random.rand(), config.global_seed()) == first
     assert first[2] == 7
+    for seed in (0, 2**32 - 1):
+        set_random_seed(seed)
+        assert config.global_seed() == seed
 
 
 def test_standardize_dtype():
@@ -219,6 +224,8 @@ def test_config_record():
         ),
         (lambda: unpack_x_y_sample_weight((1, 2, 3, 4)), "gave a tuple of 4 items"),
         (lambda: set_random_seed(-1), "integer from 0 to 2**32 - 1. Received: -1"),
+        (lambda: set_random_seed(2**32), "integer from 0 to 2**32 - 1"),
+        (lambda: set_random_seed(True), "Received: True"),
         (lambda: set_random_seed("a"), "Received: 'a'"),
         (lambda: split_dataset(np.arange(4)), "Give left_size, right_size, or both"),
         (lambda: split_dataset(np.arange(4), left_size=1.5), "left_size as a fraction must be between 0 and 1"),

@@ -2,17 +2,16 @@
 
     python benchmarks/overhead.py [--rounds 7] [--json]
 
-Every call of a session is timed inside `fit` and `predict`; the rest is Python. Python's share is processor time of the
-calling thread, which other programs do not lengthen; the runtime's is wall time, because it uses several threads. A
-training step's cost is the slope between a short and a long epoch, so that what an epoch costs once does not count.
-Medians over rounds.
+Calls of a session and the copying of a batch's rows into the bound buffers are timed inside `fit` and `predict`; the
+rest is Python. Python and copying are processor time of the calling thread, which other programs hardly lengthen; the
+runtime is wall time, because it uses several threads. A training step's cost is the slope between a short and a long
+epoch, so that what an epoch costs once does not count. Medians over rounds.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ import numpy as np
 import onnxruntime
 
 import nngraph
+from nngraph.data import ArrayAdapter
 from nngraph.layers import Dense, Dropout
 
 BATCH = 128
@@ -31,7 +31,7 @@ SHORT, LONG = 100, 500
 
 @dataclass
 class Meter:
-    """What happens inside the runtime: wall time, processor time of the calling thread, number of calls."""
+    """Wall time, processor time of the calling thread and number of calls of some functions."""
 
     wall: float = 0.0
     thread: float = 0.0
@@ -39,11 +39,10 @@ class Meter:
 
 
 @contextmanager
-def metered() -> Iterator[Meter]:
-    """Time every call of a session inside the block."""
+def metered(*functions: tuple[type, str]) -> Iterator[Meter]:
+    """Time every call of the named methods inside the block."""
     meter = Meter()
-    session = onnxruntime.InferenceSession
-    originals = {name: getattr(session, name) for name in ("run", "run_with_iobinding")}
+    originals = [(owner, name, getattr(owner, name)) for owner, name in functions]
 
     def timed(call: Callable[..., Any]) -> Callable[..., Any]:
         def run(*args: Any, **kwargs: Any) -> Any:
@@ -57,22 +56,30 @@ def metered() -> Iterator[Meter]:
 
         return run
 
-    for name, call in originals.items():
-        setattr(session, name, timed(call))
+    for owner, name, call in originals:
+        setattr(owner, name, timed(call))
     try:
         yield meter
     finally:
-        for name, call in originals.items():
-            setattr(session, name, call)
+        for owner, name, call in originals:
+            setattr(owner, name, call)
 
 
-def outside(call: Callable[[], Any]) -> tuple[float, float, int]:
-    """Return the seconds of a call outside and inside the runtime, and how often it called the runtime."""
-    with metered() as meter:
+def costs_of(call: Callable[[], Any]) -> np.ndarray:
+    """Return what a call costs, as in `COSTS`."""
+    session = onnxruntime.InferenceSession
+    with (
+        metered((session, "run"), (session, "run_with_iobinding")) as runtime,
+        metered((ArrayAdapter, "take_into")) as copying,
+    ):
         start = time.thread_time()
         call()
         total = time.thread_time() - start
-    return total - meter.thread, meter.wall, meter.calls
+    python = total - runtime.thread - copying.thread
+    return np.array([python * 1e6, copying.thread * 1e6, runtime.wall * 1e6, runtime.calls])
+
+
+COSTS = ("python µs", "copying µs", "runtime µs", "runtime calls")
 
 
 def mlp(hidden: int = 1, width: int = 128) -> Any:
@@ -89,33 +96,21 @@ def data(steps: int, features: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def step_costs(model: Any, features: int, rounds: int) -> dict[str, float]:
-    """Return microseconds of a training step outside and inside the runtime, and the runtime's calls a step."""
+    """Return what one training step costs."""
     short, long = data(SHORT, features), data(LONG, features)
     model.fit(*short, batch_size=BATCH, verbose=0)  # traces, compiles
     slopes = []
     for _ in range(rounds):
-        few = outside(lambda: model.fit(*short, batch_size=BATCH, verbose=0))
-        many = outside(lambda: model.fit(*long, batch_size=BATCH, verbose=0))
-        slopes.append([(b - a) / (LONG - SHORT) for a, b in zip(few, many, strict=True)])
-    python, runtime, calls = (statistics.median(column) for column in zip(*slopes, strict=True))
-    return {"python_us": python * 1e6, "runtime_us": runtime * 1e6, "calls": calls}
+        few = costs_of(lambda: model.fit(*short, batch_size=BATCH, verbose=0))
+        many = costs_of(lambda: model.fit(*long, batch_size=BATCH, verbose=0))
+        slopes.append((many - few) / (LONG - SHORT))
+    return dict(zip(COSTS, np.median(slopes, axis=0).tolist(), strict=True))
 
 
-def predict_costs(model: Any, features: int, rounds: int) -> dict[str, float]:
-    """Return microseconds of predicting one row outside and inside the runtime, by three ways of asking."""
-    row = np.zeros((1, features), "float32")
-    ways = {
-        "predict": lambda: model.predict(row, verbose=0),
-        "predict_on_batch": lambda: model.predict_on_batch(row),
-        "model(x)": lambda: model(row),
-    }
-    costs = {}
-    for name, ask in ways.items():
-        ask()
-        measured = [outside(ask) for _ in range(50 * rounds)]
-        costs[name] = statistics.median(python for python, _, _ in measured) * 1e6
-        costs[f"{name}, runtime"] = statistics.median(runtime for _, runtime, _ in measured) * 1e6
-    return costs
+def row_costs(ask: Callable[[], Any], rounds: int) -> dict[str, float]:
+    """Return what one call costs."""
+    ask()
+    return dict(zip(COSTS, np.median([costs_of(ask) for _ in range(50 * rounds)], axis=0).tolist(), strict=True))
 
 
 def main() -> None:
@@ -124,9 +119,13 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
 
-    model = mlp()
-    report: dict[str, Any] = {"step, MLP 784-128-10": step_costs(model, 784, options.rounds)}
-    report["one row, MLP 784-128-10"] = predict_costs(model, 784, options.rounds)
+    model, row = mlp(), np.zeros((1, 784), "float32")
+    report = {
+        "step, MLP 784-128-10": step_costs(model, 784, options.rounds),
+        "predict, one row": row_costs(lambda: model.predict(row, verbose=0), options.rounds),
+        "predict_on_batch, one row": row_costs(lambda: model.predict_on_batch(row), options.rounds),
+        "model(x), one row": row_costs(lambda: model(row), options.rounds),
+    }
     for hidden in (1, 8, 32):
         deep = mlp(hidden, width=16)
         costs = step_costs(deep, 16, options.rounds)
@@ -134,10 +133,9 @@ def main() -> None:
     if options.json:
         print(json.dumps(report))
         return
+    print(f"{'':28}", *(f"{label:>14}" for label in COSTS))
     for name, costs in report.items():
-        print(name)
-        for label, value in costs.items():
-            print(f"    {label:28} {value:8.1f}")
+        print(f"{name:28}", *(f"{value:14.1f}" for value in costs.values()))
 
 
 if __name__ == "__main__":

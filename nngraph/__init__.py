@@ -29,11 +29,11 @@ _NAMES: dict[str, str] = {
     "Regularizer": "nngraph.regularizers",
     "Sequential": "nngraph.models",
     "Variable": "nngraph.ops",
-    "function": "nngraph.function",
-    "grad": "nngraph.function",
-    "gradients": "nngraph.function",
+    "function": "nngraph.transforms",
+    "grad": "nngraph.transforms",
+    "gradients": "nngraph.transforms",
     "load_model": "nngraph.models",
-    "value_and_grad": "nngraph.function",
+    "value_and_grad": "nngraph.transforms",
 }
 """Top-level name to the module that has it."""
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 __all__ = ["missing_extra", "suggest", "unknown_name"]
 
 # A message stays readable with about this many names; beyond it, only near ones help.
-_MAX_LISTED = 60
+_MAX_LISTED = 30
 
 
 def suggest(name: object, options: Iterable[str]) -> str | None:

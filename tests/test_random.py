@@ -17,7 +17,7 @@ from nngraph.ops.trace import infer_composite, trace_graph
 from nngraph.random import SeedGenerator
 from nngraph.runtime import Session
 from nngraph.schema import infer_types
-from passes.gradients import gradients
+from passes.autodiff import gradients
 
 SHAPE = (64, 1024)
 

@@ -47,6 +47,9 @@ class Layer:
         [[1.0, 1.0]]
     """
 
+    structure_version: ClassVar[int] = 0
+    """Counts every new weight and every change of what is trainable, in any layer; caches compare it."""
+
     _constructor: tuple[tuple[Any, ...], dict[str, Any]]
     _seen_masked: ClassVar[set[type]] = set()
 
@@ -153,7 +156,9 @@ class Layer:
         variable.constraint = constraints.get(constraint)
         variable.overwrite_with_gradient = overwrite_with_gradient
         variable.trainable = trainable and self._trainable
+        variable._added_trainable = trainable  # type: ignore[attr-defined]
         self._own_variables.append(variable)
+        Layer.structure_version += 1
         return variable
 
     add_variable = add_weight
@@ -219,8 +224,9 @@ class Layer:
         return self._gather(lambda layer: sorted(layer._own(), key=lambda v: not layer._counts_as_trainable(v)))
 
     def _counts_as_trainable(self, variable: Variable) -> bool:
-        # Freezing a layer must not change the order of its weights.
-        return variable.trainable or getattr(variable, "_trainable_when_unfrozen", False)
+        # Freezing a layer or one of its weights must not change the order.
+        added = getattr(variable, "_added_trainable", variable.trainable)
+        return added or getattr(variable, "_trainable_when_unfrozen", False)
 
     @property
     def trainable_weights(self) -> list[Variable]:
@@ -257,6 +263,7 @@ class Layer:
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = bool(value)
+        Layer.structure_version += 1
         for variable in self._own():
             if variable.trainable:
                 variable._trainable_when_unfrozen = True  # type: ignore[attr-defined]
@@ -486,7 +493,13 @@ class Layer:
         base: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype_policy.name}
         if self.activity_regularizer is not None:
             base["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
-        if type(self).get_config is not Layer.get_config or type(self).__init__ is Layer.__init__:
+        if type(self).get_config is not Layer.get_config:
+            return base
+        return self._remembered_arguments(base)
+
+    def _remembered_arguments(self, base: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments that the constructor was called with, for classes that write no get_config."""
+        if type(self).__init__ is Layer.__init__:
             return base
         args, kwargs = self._constructor
         given = signature_of(type(self).__init__).bind(args, kwargs)

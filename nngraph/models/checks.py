@@ -10,7 +10,30 @@ import numpy as np
 from nngraph.losses import SparseCategoricalCrossentropy
 from nngraph.ops.keras_tensor import leaves
 
-__all__ = ["check_labels"]
+__all__ = ["check_inputs", "check_labels"]
+
+
+def check_inputs(model: Any, x: Any) -> None:
+    """Check arrays against the inputs that a sequential or functional model declares.
+
+    Raises:
+        ValueError: the number of arrays or a shape does not fit; both shapes are named.
+    """
+    functional = getattr(model, "_functional", None) or model
+    if not hasattr(functional, "_connections") or x is None:
+        return
+    tensors = functional._connections.inputs
+    arrays = functional._in_order(x)
+    if len(arrays) != len(tensors):
+        return  # the call itself says which inputs there are
+    for tensor, array in zip(tensors, arrays, strict=True):
+        shape = np.shape(array)
+        want = tensor.shape
+        mendable = (len(shape) == len(want) - 1 and want[-1] == 1) or (len(shape) == len(want) + 1 and shape[-1] == 1)
+        fits = len(shape) == len(want) and all(w is None or w == s for w, s in zip(want, shape, strict=True))
+        if not fits and not mendable:
+            what = "x" if len(tensors) == 1 else f"the array for input {tensor.name!r}"
+            raise ValueError(f"{what} has shape {shape}, but model {model.name!r} takes {want}; None stands for any size")
 
 
 def check_labels(losses: Sequence[Any], names: Sequence[str], y: Any, classes: Sequence[int | None]) -> None:

@@ -19,6 +19,7 @@ __all__ = ["model_config", "model_from_config"]
 def model_config(model: Any) -> dict[str, Any]:
     """Return the configuration of a sequential, functional or subclassed model."""
     from nngraph.models.functional import Functional
+    from nngraph.models.model import Model
     from nngraph.models.sequential import Sequential
 
     if isinstance(model, Sequential):
@@ -27,7 +28,9 @@ def model_config(model: Any) -> dict[str, Any]:
         return {"name": model.name, "trainable": model.trainable, "layers": layers, "build_input_shape": shape}
     if isinstance(model, Functional):
         return _functional_config(model)
-    return Layer.get_config(model)
+    base = Layer.get_config(model)
+    written = any("get_config" in kind.__dict__ for kind in type(model).__mro__[: type(model).__mro__.index(Model)])
+    return base if written else model._remembered_arguments(base)
 
 
 def model_from_config(cls: type, config: dict[str, Any], custom_objects: Any = None) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nngraph import tree
-from nngraph.function import compile_graph, state_of
+from nngraph.transforms import compile_graph, state_of
 from nngraph.ir import Graph, TensorType, Value, numpy_dtype
 from nngraph.ops.trace import Trace
 from nngraph.runtime import BoundCall, BoundStep

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,9 @@ from nngraph import config, metrics, ops, optimizers, tree
 from nngraph.data import ArrayAdapter, class_weight_to_sample_weights, make_adapter, train_validation_split
 from nngraph.data.arrays import to_arrays
 from nngraph.data.packing import unpack_x_y_sample_weight
-from nngraph.function import gradients
-from nngraph.models.checks import check_labels
+from nngraph.transforms import gradients
+from nngraph.layers.layer import Layer
+from nngraph.models.checks import check_inputs, check_labels
 from nngraph.models.compile_utils import CompiledLoss, CompiledMetrics, batch_size_of
 from nngraph.models.steps import CompiledStep, LazyLogs, PredictFunction, describe
 from nngraph.ops.keras_tensor import leaves
@@ -44,6 +45,7 @@ class Trainer:
         self._epochs_seen = 0
         self._initial_epoch: int | None = None
         self._initial_batch: int | None = None
+        self._memory: dict[str, Any] = {}
 
     # -- compile ---------------------------------------------------------------------------------------------------
 
@@ -123,8 +125,17 @@ class Trainer:
 
     def reset_metrics(self) -> None:
         """Set all metrics back to their beginning."""
-        for metric in self.metrics:
+        for metric in self._remembered("metrics", lambda: self.metrics):
             metric.reset_state()
+
+    def _remembered(self, what: str, find: Callable[[], Any]) -> Any:
+        """Return what ``find`` gives, found anew only when layers, weights or steps have changed."""
+        stamp = (Layer.structure_version, len(self._steps), id(self._compile_metrics))
+        if self._memory.get("stamp") != stamp:
+            self._memory = {"stamp": stamp}
+        if what not in self._memory:
+            self._memory[what] = find()
+        return self._memory[what]
 
     def get_metrics_result(self) -> dict[str, Any]:
         """Return the metrics' results by name."""
@@ -195,7 +206,8 @@ class Trainer:
         """One evaluation step: forward, loss, metrics."""
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         y_pred = self(x, training=False)  # type: ignore[operator]
-        if self._compile_loss is not None or self.losses:  # type: ignore[attr-defined]
+        own_loss = type(self).compute_loss is not Trainer.compute_loss
+        if own_loss or self._compile_loss is not None or self.losses:  # type: ignore[attr-defined]
             loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False)
             self._loss_tracker.update_state(loss, sample_weight=batch_size_of(x))
         return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
@@ -224,16 +236,19 @@ class Trainer:
     def _step(self, mode: str, data: Any) -> CompiledStep:
         """Return the compiled step for batches shaped like ``data``."""
         structure, types = describe(data)
-        trainable = tuple(id(v) for v in self.trainable_variables) if mode == "train" else ()  # type: ignore[attr-defined]
-        key = (mode, repr(structure), tuple(types), trainable)
-        step = self._steps.get(key)
+        shape = (mode, repr(structure), tuple(types))
+        step = self._steps.get((*shape, self._trainable_key(mode)))
         if step is None:
             self._prepare(data)
             fn = self.train_step if mode == "train" else self.test_step
-            trainable = tuple(id(v) for v in self.trainable_variables) if mode == "train" else ()  # type: ignore[attr-defined]
             step = CompiledStep(fn, structure, types, f"{self.name}_{mode}_step", config.device())
-            self._steps[(mode, repr(structure), tuple(types), trainable)] = step
+            self._steps[(*shape, self._trainable_key(mode))] = step
         return step
+
+    def _trainable_key(self, mode: str) -> Any:
+        if mode != "train":
+            return ()
+        return self._remembered("trainable", lambda: tuple(id(v) for v in self.trainable_variables))  # type: ignore[attr-defined]
 
     def _prepare(self, data: Any) -> None:
         """Make all weights and optimizer slots before the step is traced."""
@@ -529,7 +544,8 @@ class Trainer:
         if found is None:
             if not self._is_built():
                 self._build_on(x)
-            structure, types = describe(x)
+            check_inputs(self, x)
+            structure, types = describe((x,))
             open_batch = [t.with_shape(("batch", *t.shape[1:])) for t in types]
             found = PredictFunction(self.predict_step, structure, open_batch, f"{self.name}_predict", config.device())
             self._predictors[key] = found
@@ -570,11 +586,8 @@ class Trainer:
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for one batch."""
-        if (
-            not isinstance(x, np.ndarray)
-            or (x.dtype.kind == "f" and x.dtype != self._float_dtype())
-            or x.dtype == object
-        ):
+        ready = isinstance(x, np.ndarray) and (x.dtype.kind in "iub" or x.dtype == self._float_dtype())
+        if not ready:
             x = to_arrays(x, "x", self._float_dtype())
         predictor = self._predictor(x)
         arrays = [x] if isinstance(x, np.ndarray) else [a for a in tree.flatten(x) if a is not None]

@@ -38,6 +38,11 @@ __all__ = [
 
 Registered = TypeVar("Registered")
 
+
+class NotRegisteredError(TypeError):
+    """A configuration names a class or function that nobody registered."""
+
+
 BUILTIN: dict[tuple[str, str], Any] = {}
 """(public module, name) to class or function, such as ("nngraph.layers", "Dense")."""
 
@@ -272,6 +277,8 @@ def _build(config: dict[str, Any], module_objects: Mapping[str, Any] | None) -> 
     inner = decode_values(config["config"])
     try:
         instance = cls.from_config(inner) if hasattr(cls, "from_config") else cls(**inner)
+    except NotRegisteredError:
+        raise  # something inside; its own message says what to do
     except TypeError as error:
         raise TypeError(
             f"{name} could not be built from its configuration {inner!r}: {error}. "
@@ -310,7 +317,7 @@ def _find(
     if siblings:
         raise unknown_name(f"{kind} of {home}", name, siblings)
     shown = registered_name or name
-    raise TypeError(
+    raise NotRegisteredError(
         f"The {kind} {shown!r} is not registered. Pass it when loading: "
         f"custom_objects={{{name!r}: {name.split('>')[-1]}}}; or decorate its definition with "
         "@nngraph.saving.register_keras_serializable() and import it before loading."

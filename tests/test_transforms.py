@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nngraph import ops
-from nngraph.function import CompiledFunction, function, grad, gradients, value_and_grad
+from nngraph.transforms import CompiledFunction, function, grad, gradients, value_and_grad
 from nngraph.ops import Variable
 
 X = np.array([0.3, -1.2, 2.0], np.float64)

@@ -254,6 +254,7 @@ class Trainer:
         """Make all weights and optimizer slots before the step is traced."""
         x, y, _ = unpack_x_y_sample_weight(data)
         self._check_data(x, y)
+        check_inputs(self, x)
         if not self._is_built():
             self._build_on(x)
         if self.optimizer is not None and not self.optimizer.built:

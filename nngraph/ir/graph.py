@@ -274,8 +274,9 @@ class Graph:
         """The nodes of the graph and, recursively, of the subgraphs."""
         for node in self:
             yield node
-            for sub in node.subgraphs:
-                yield from sub.all_nodes()
+            if node.attributes:  # most nodes have none
+                for sub in node.subgraphs:
+                    yield from sub.all_nodes()
 
     def values(self) -> Iterator[Value]:
         """Inputs, constants and node outputs, subgraphs left out."""

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from nngraph.ir import Graph, Node, TensorType, Value, is_float, numpy_dtype
+from nngraph.ir import Graph, Node, Value, is_float, numpy_dtype
 from nngraph.ops import raw
-from nngraph.ops.trace import Trace, current_trace
+from nngraph.ops.trace import Trace, apply, current_trace
 from nngraph.ops.vjp import rule_attributes
 from nngraph.registry import OpDef, lookup
 
@@ -146,7 +146,7 @@ class _Backward:
             trace = current_trace()
             assert trace is not None
             gradient = trace.constant(np.asarray(gradient, numpy_dtype(value.dtype)))
-        return _sum_to(gradient, value.type)
+        return _sum_to(gradient, value)
 
     def total(self, value: Value) -> Value:
         parts = self.parts[value]
@@ -192,14 +192,14 @@ def _require_rules(nodes: Sequence[Node]) -> None:
     )
 
 
-def _sum_to(gradient: Value, type: TensorType) -> Value:
+def _sum_to(gradient: Value, value: Value) -> Value:
     """Sum a gradient over the axes along which the forward value was broadcast."""
-    shape = type.shape
+    shape = value.shape
     if gradient.shape == shape:
         return gradient
     extra = gradient.ndim - len(shape)
     if extra < 0:
-        return _expand(gradient, type)
+        return _expand(gradient, value)
     leading = list(range(extra))
     stretched = [
         extra + k
@@ -211,14 +211,13 @@ def _sum_to(gradient: Value, type: TensorType) -> Value:
     if leading:
         gradient = raw.ReduceSum(gradient, np.array(leading, np.int64), keepdims=0)
     if any(have == 1 and want != 1 for want, have in zip(shape, gradient.shape, strict=True)):
-        return _expand(gradient, type)
+        return _expand(gradient, value)
     return gradient
 
 
-def _expand(gradient: Value, type: TensorType) -> Value:
-    if not type.is_static:
-        raise ValueError(f"a gradient of shape {gradient.shape} cannot be spread to {type}, whose size is not known")
-    result: Value = raw.Expand(gradient, np.array(type.shape, np.int64))
+def _expand(gradient: Value, value: Value) -> Value:
+    target = np.array(value.shape, np.int64) if value.type.is_static else raw.Shape(value)
+    result: Value = apply("Expand", gradient, target, types=[value.type])
     return result
 
 

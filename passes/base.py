@@ -123,9 +123,11 @@ Instrument = Callable[[Graph, Step, int], None]
 class PassManager:
     """Runs passes over a graph, one after the other.
 
+    A pass is left out where it has run before and nothing changed since: passes are idempotent.
+
     Args:
         passes: the passes, in order.
-        rounds: how often to run the whole list at most; a round without changes is the last one.
+        rounds: how often to run the whole list at most.
         verify: check the graph before the first pass and after every pass that changed it; default is the setting
             ``NNGRAPH_VERIFY``.
         instruments: called after each pass; default is what ``NNGRAPH_DEBUG`` and ``NNGRAPH_DUMP`` ask for.
@@ -170,17 +172,17 @@ class PassManager:
         for instrument in instruments:
             instrument(graph, Step("given", 0, 0.0, count, count), 0)
         steps: list[Step] = []
-        for _ in range(self.rounds):
-            first = len(steps)
-            for item in self.passes:
-                step = _run(item, graph, steps[-1].after if steps else count)
-                steps.append(step)
-                if verifying and step.changes:
-                    check_graph(graph, after=f"pass {item}")
-                for instrument in instruments:
-                    instrument(graph, step, len(steps))
-            if not any(step.changes for step in steps[first:]):
-                break
+        settled: set[Pass] = set()  # passes that ran and after which nothing changed; they have nothing to do
+        for item in self.passes * self.rounds:
+            if item in settled:
+                continue
+            step = _run(item, graph, steps[-1].after if steps else count)
+            steps.append(step)
+            settled = {item} if step.changes else settled | {item}
+            if verifying and step.changes:
+                check_graph(graph, after=f"pass {item}")
+            for instrument in instruments:
+                instrument(graph, step, len(steps))
         report = Report(graph, tuple(steps))
         finish(report)
         return report

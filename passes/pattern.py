@@ -50,6 +50,22 @@ class Call:
         """Domain and operator in one string."""
         return f"{self.domain}::{self.op}" if self.domain else self.op
 
+    def may_match(self, node: Node) -> bool:
+        """Tell at a glance, without regard to order or variables, whether the pattern may be found at a node."""
+        if node.op != self.op or node.domain != self.domain:
+            return False
+        return all(_is_among(pattern, node.inputs) for pattern in self.inputs)
+
+
+def _is_among(pattern: Pattern | None, values: tuple[Value | None, ...]) -> bool:
+    if isinstance(pattern, Call):
+        return any(v is not None and v.producer is not None and pattern.may_match(v.producer) for v in values)
+    if isinstance(pattern, Either):
+        return any(_is_among(option, values) for option in pattern.options)
+    if isinstance(pattern, float):
+        return any(v is not None and v.data is not None for v in values)
+    return True
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Either:

@@ -136,10 +136,13 @@ class PatternRule(Rule):
         """Look for the pattern at a node, check it, and build the replacement."""
         refusal: Refusal | None = None
         attempt = Attempt(node)
-        for match in (m for call in self._traced for m in attempt.matches(call)):
-            refusal = self._refusal(match)
-            if refusal is None:
-                return self.rewrite(op, match)
+        for call in self._traced:
+            if not call.may_match(node):
+                continue
+            for match in attempt.matches(call):
+                refusal = self._refusal(match)
+                if refusal is None:
+                    return self.rewrite(op, match)
         return refusal
 
     def _refusal(self, match: Match) -> Refusal | None:
@@ -220,8 +223,9 @@ class _Driver:
             self.queued.add(node)
 
     def visit(self, node: Node) -> None:
-        for rule in self.rules.get(node.op_id, ()):
-            builder = Builder(node, rule.name)
+        builder = Builder(node, "")
+        for rule in self.rules[node.op_id]:
+            builder.by = rule.name
             result = rule.apply(node, builder)
             if result is None or isinstance(result, Refusal):
                 continue

@@ -416,10 +416,10 @@ class Graph:
         Raises:
             ValueError: one of its outputs is still used.
         """
-        for value in node.outputs:
-            if value.uses or value.is_output:
+        for output in node.outputs:
+            if output.uses or output.is_output:
                 raise ValueError(
-                    f"cannot erase node {node.name!r} ({node.op_id}): its output {value.name!r} is still used"
+                    f"cannot erase node {node.name!r} ({node.op_id}): its output {output.name!r} is still used"
                 )
         for sub in node.subgraphs:
             sub.release()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def to_proto(graph: Graph, opset_version: int | None = None) -> onnx.ModelProto:
         model.opset_import.add(domain=domain, version=1)
     for key, text in sorted(graph.metadata.items()):
         model.metadata_props.add(key=key, value=text)
-    model.graph.CopyFrom(_graph_to_proto(graph, top=True))
+    model.graph.CopyFrom(_graph_to_proto(graph))
     return model
 
 
@@ -76,10 +77,14 @@ def _choose_opset(graph: Graph, wanted: int | None) -> int:
     return max(floor, needed)
 
 
-def _graph_to_proto(graph: Graph, top: bool = False) -> onnx.GraphProto:
+def _graph_to_proto(graph: Graph, outer: Mapping[Value, str] | None = None) -> onnx.GraphProto:
     proto = onnx.GraphProto()
     proto.name = graph.name
-    names = _serial_names(graph)
+    # The body of a loop or branch knows values of the graphs around it by the names they have there.
+    names = {**(outer or {}), **_serial_names(graph)}
+
+    def body_to_proto(body: Graph) -> onnx.GraphProto:
+        return _graph_to_proto(body, names)
 
     def name_of(value: Value | None) -> str:
         return "" if value is None else names.get(value, value.name)
@@ -94,7 +99,7 @@ def _graph_to_proto(graph: Graph, top: bool = False) -> onnx.GraphProto:
         entry = node_proto(node.op, node.domain, [name_of(v) for v in node.inputs], outputs)
         entry.name = node.name
         for key, attribute in sorted(node.attributes.items()):
-            entry.attribute.append(attribute_to_proto(key, attribute, node.domain, _graph_to_proto))
+            entry.attribute.append(attribute_to_proto(key, attribute, node.domain, body_to_proto))
         if node.origin.layer:
             entry.metadata_props.add(key="nngraph.layer", value=node.origin.layer)
         proto.node.append(entry)
@@ -234,7 +239,7 @@ class _Reader:
         types = [self.named(t, graph) for t in types[: len(proto.output)]]
         names = [n or f"{node.name}.{k}" for k, n in enumerate(proto.output)][: len(types)]
         graph.append(node, types, names)
-        scope.update((n, v) for n, v in zip(proto.output, node.outputs, strict=False) if n)
+        scope.update({n: value for n, value in zip(proto.output, node.outputs, strict=False) if n})
 
 
 def _constant(attributes: dict[str, Any]) -> np.ndarray[Any, Any]:

@@ -12,7 +12,9 @@ from nngraph.ops import (
     vjp_elementwise,
     vjp_indexing,
     vjp_linalg,
+    vjp_pool,
     vjp_reduction,
+    vjp_resize,
     vjp_shape,
 )
 from nngraph.ops.arithmetic import *
@@ -23,6 +25,7 @@ from nngraph.ops.creation import *
 from nngraph.ops.custom_gradient import custom_gradient
 from nngraph.ops.dispatch import PUBLIC, is_tensor, public
 from nngraph.ops.elementwise import *
+from nngraph.ops.factorizations import *
 from nngraph.ops.indexing import *
 from nngraph.ops.keras_tensor import KerasTensor
 from nngraph.ops.linalg import *
@@ -37,6 +40,7 @@ from nngraph.ops.numpy_more import *
 from nngraph.ops.reduction import *
 from nngraph.ops.sequences import *
 from nngraph.ops.shapes import *
+from nngraph.ops.solvers import *
 from nngraph.ops.sorting import *
 from nngraph.ops.spectra import *
 from nngraph.ops.statistics import *

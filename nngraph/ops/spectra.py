@@ -92,7 +92,9 @@ def _fitted(t: Any, axis: int, size: Any) -> Any:
     if isinstance(have, np.ndarray) and isinstance(size, np.ndarray) and have == size:
         return t
     missing = raw.Sub(size, have)
-    return raw.Pad(t, raw.Concat(ints(0), missing, axis=0), None, ints(axis))
+    shape = [*t.shape[:axis], int(size[0]) if isinstance(size, np.ndarray) else "?", *t.shape[axis + 1 :]]
+    types = [type_of(t).with_shape(shape)] if "?" not in shape else None
+    return apply("Pad", t, raw.Concat(ints(0), missing, axis=0), None, ints(axis), types=types)
 
 
 @public

@@ -1,10 +1,58 @@
-"""Samples of matrix products."""
+"""Samples of matrix products, linear systems, factorisations and transforms."""
 
 from __future__ import annotations
 
-from sample import S, normal
+import numpy as np
+from sample import S, Sample, between, normal
+
+
+def regular(*shape: int) -> np.ndarray:
+    """Return matrices far from singular, of which the largest elements are not on the diagonal."""
+    return normal(*shape) + 3 * np.eye(shape[-1])[::-1]
+
+
+def definite(*shape: int) -> np.ndarray:
+    """Return symmetric positive definite matrices."""
+    half = normal(*shape)
+    return half @ np.swapaxes(half, -1, -2) + np.eye(shape[-1])
+
+
+def symmetric(x):
+    """Factorise the symmetric part, so that derivatives in every direction stay on symmetric matrices."""
+    from nngraph.ops.factorizations import factor
+    from nngraph.ops.solvers import transposed
+
+    return factor((x + transposed(x)) * 0.5)
+
+
+def precise(sample: Sample) -> Sample:
+    """Elimination in float32 loses more digits than one operation."""
+    return sample.but(value_rtol=1e-4)
+
 
 SAMPLES = {
+    "nngraph::TriangularSolve": [
+        S(np.tril(regular(3, 3)[::-1]), normal(3, 2), lower=1),
+        S(np.triu(regular(2, 3, 3)[:, ::-1]), normal(2, 3, 2), lower=0),
+    ],
+    "nngraph::Solve": [precise(S(regular(3, 3), normal(3, 2))), precise(S(regular(2, 4, 4), normal(2, 4, 1)))],
+    "nngraph::Cholesky": [precise(S(definite(k, 3, 3)).but(call=symmetric)) for k in (1, 2)],
+    "nngraph::LuFactor": [precise(S(regular(3, 3)).but(outputs=2)), precise(S(normal(2, 4, 3)).but(outputs=2))],
+    "nngraph::LogDeterminant": [precise(S(regular(3, 3)).but(outputs=2)), precise(S(regular(2, 4, 4)).but(outputs=2))],
+    "nngraph::Qr": [
+        precise(S(normal(4, 4)).but(outputs=2, named=False, why="its gradient needs to know which side is longer")),
+        precise(S(normal(2, 3, 5)).but(outputs=2, wrt=(), why="there is no gradient for wide matrices")),
+    ],
+    "Det": [S(regular(3, 3)), S(regular(2, 2, 2))],
+    "DFT": [
+        S(normal(2, 5, 2), None, np.int64(1)),
+        S(normal(2, 4, 2), None, np.int64(1), inverse=1),
+        S(normal(2, 5, 1), None, np.int64(1), onesided=1),
+        S(normal(2, 5, 1), np.int64(4), np.int64(1), onesided=1),
+        S(normal(2, 3, 2), np.int64(6), np.int64(-2)),
+    ],
+    "nngraph::Erfc": [S(between(-2, 2, 3, 4)).but(rtol=1e-5, why="an approximation's derivative")],
+    "nngraph::ErfInv": [S(between(-0.95, 0.95, 3, 4)).but(rtol=1e-4, why="an approximation's derivative")],
     "MatMul": [
         S(normal(2, 3), normal(3, 4)),
         S(normal(5, 2, 3), normal(3, 4)),

@@ -221,6 +221,15 @@ def _range(node: Node, type: TensorType) -> Shape | None:
     return (limit[0],) if limit[0] != -1 else None
 
 
+def _resize(node: Node, type: TensorType) -> Shape | None:
+    source, scales = node.inputs[0], node.inputs[2] if len(node.inputs) > 2 else None
+    if source is None or scales is None or scales.data is None:
+        return None
+    axes = node.attributes.get("axes") or range(source.ndim)
+    kept = {k: scales.data[i] == 1 for i, k in enumerate(axes)} if scales.data.size else {}
+    return tuple(d if kept.get(k, bool(kept)) else type.shape[k] for k, d in enumerate(source.shape))
+
+
 _REFINE = {
     "Reshape": _reshape,
     "Expand": _expand,
@@ -228,6 +237,7 @@ _REFINE = {
     "Concat": _concat,
     "Slice": _slice,
     "Pad": _pad,
+    "Resize": _resize,
     "Tile": _tile,
     "Range": _range,
     **dict.fromkeys(("Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool"), _spatial),

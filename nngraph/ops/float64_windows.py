@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from functools import reduce
 from math import prod
 from typing import Any
 
@@ -13,7 +14,7 @@ from nngraph.ops.axes import ints, reshaped, sizes
 from nngraph.ops.core import shape, shape_vector, type_of
 from nngraph.ops.float64_forms import float64_form
 from nngraph.ops.vjp import raw
-from nngraph.ops.windows import Window, dynamic_pads, pad_spatial, transposed_crops
+from nngraph.ops.windows import Window, are_known, dynamic_pads, pad_spatial, transposed_crops, window_counts
 
 __all__ = ["weight_grad_by_matmul"]
 
@@ -141,3 +142,69 @@ def _(
     flipped = raw.Slice(turned, ints(*[-1] * rank), ints(*[lowest] * rank), axes, ints(*[-1] * rank))
     plain = Window(kernel, None, window.dilations)
     return _with_bias(_conv(pad_spatial(x, ints(*before), ints(*after)), flipped, plain, group), b)
+
+
+# -- pooling --------------------------------------------------------------------------------------------------------
+
+
+def _windows_of(x: Any, attributes: dict[str, Any]) -> tuple[Window, Window]:
+    """Return a pooling's windows, and the same with padding grown so that the last one is whole."""
+    placing = {k: attributes.get(k) for k in ("strides", "dilations", "pads")}
+    image: Any = type_of(x).shape[2:]
+    auto_pad = attributes.get("auto_pad", "NOTSET")
+    if auto_pad == "VALID":
+        placing["pads"], auto_pad = None, "NOTSET"
+    window = Window(attributes["kernel_shape"], **placing, auto_pad=auto_pad, sizes=image)
+    if not attributes.get("ceil_mode"):
+        return window, window
+    if window.pads is None or not are_known(image):
+        raise ValueError(f"pooling in float64 with ceil_mode needs known sizes, got {type_of(x)}")
+    before, after = window.pads[: window.rank], window.pads[window.rank :]
+    steps = []
+    for n, b, a, e, s in zip(image, before, after, window.extent, window.strides, strict=True):
+        count = -(-(n + b + a - e) // s) + 1
+        # A window that would start behind the image does not exist.
+        steps.append(count - 1 if (count - 1) * s >= n + b else count)
+    grown = tuple(max(a, r) for a, r in zip(after, window.reach(image, steps), strict=True))
+    return window, Window(window.kernel, window.strides, window.dilations, (*before, *grown))
+
+
+def _sum_of_taps(x: Any, window: Window) -> Any:
+    return reduce(raw.Add, _taps(_padded(x, window), window))
+
+
+@float64_form("AveragePool")
+def _(x: Any, *, count_include_pad: int = 0, **attributes: Any) -> Any:
+    window, whole = _windows_of(x, attributes)
+    total = _sum_of_taps(x, whole)
+    image: Any = type_of(x).shape[2:]
+    image = image if are_known(image) else raw.Shape(x, start=2)
+    counts = window_counts(window, image, type_of(total).shape[2:], "float64", bool(count_include_pad))
+    return raw.Div(total, counts)
+
+
+@float64_form("LpPool")
+def _(x: Any, *, p: int = 2, **attributes: Any) -> Any:
+    _, whole = _windows_of(x, attributes)
+    power = np.asarray(float(p))
+    return raw.Pow(_sum_of_taps(raw.Pow(raw.Abs(x), power), whole), 1 / power)
+
+
+def _spatial_axes(x: Any) -> Any:
+    return ints(*range(2, type_of(x).rank))
+
+
+@float64_form("GlobalAveragePool")
+def _(x: Any) -> Any:
+    return raw.ReduceMean(x, _spatial_axes(x), keepdims=1)
+
+
+@float64_form("GlobalMaxPool")
+def _(x: Any) -> Any:
+    return raw.ReduceMax(x, _spatial_axes(x), keepdims=1)
+
+
+@float64_form("GlobalLpPool")
+def _(x: Any, *, p: int = 2) -> Any:
+    power = np.asarray(float(p))
+    return raw.Pow(raw.ReduceSum(raw.Pow(raw.Abs(x), power), _spatial_axes(x), keepdims=1), 1 / power)

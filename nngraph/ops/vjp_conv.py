@@ -15,7 +15,7 @@ from nngraph.ops.core import dtype_of, type_of
 from nngraph.ops.float64_windows import weight_grad_by_matmul
 from nngraph.ops.trace import composite
 from nngraph.ops.vjp import raw, vjp
-from nngraph.ops.windows import Window, pad_spatial, transposed_crops
+from nngraph.ops.windows import Window, are_known, pad_spatial, transposed_crops
 
 __all__ = ["conv_input_grad", "conv_weight_grad"]
 
@@ -40,17 +40,19 @@ def conv_input_grad(
     """
     kernel: Any = type_of(w).shape[2:]
     common = {"kernel_shape": kernel, "strides": strides, "dilations": dilations, "group": group}
-    window = Window(kernel, strides, dilations, pads, auto_pad, sizes=("?",) * len(kernel))
-    if spatial is not None and window.pads is not None:
-        rest = window.rest(spatial)
-        padding = {"output_padding": rest} if any(rest) else {}
-        return raw.ConvTranspose(g, w, pads=window.pads, **padding, **common)
+    window = Window(kernel, strides, dilations, pads, auto_pad, sizes=spatial or ("?",) * len(kernel))
+    steps: Any = type_of(g).shape[2:]
+    if spatial is not None and window.pads is not None and are_known(steps):
+        after = window.reach(spatial, steps)
+        around = (*window.pads[: window.rank], *(max(a, 0) for a in after))
+        short = tuple(max(-a, 0) for a in after)
+        return raw.ConvTranspose(g, w, pads=around, output_padding=short if any(short) else None, **common)
     # The whole sum first; then its borders are cut off, or grown where the last window did not reach.
     whole = raw.ConvTranspose(g, w, **common)
     size = ints(*spatial) if spatial is not None else sizes
     before = window.before(size)
-    after = raw.Sub(raw.Add(size, before), raw.Shape(whole, start=2))
-    return pad_spatial(whole, raw.Neg(before), after)
+    grown = raw.Sub(raw.Add(size, before), raw.Shape(whole, start=2))
+    return pad_spatial(whole, raw.Neg(before), grown)
 
 
 @composite("ConvWeightGrad")
@@ -72,7 +74,7 @@ def conv_weight_grad(
     sizes: Any = type_of(x).shape[2:]
     steps: Any = type_of(g).shape[2:]
     window = Window(kernel_shape, strides, dilations, pads, auto_pad, sizes=sizes)
-    known = window.pads is not None and all(isinstance(d, int) for d in (*sizes, *steps))
+    known = window.pads is not None and are_known((*sizes, *steps))
     if not known or dtype_of(x) == "float64":
         # A kernel of unknown size is more than Conv takes, and one as large as an image too many slices for its form.
         return weight_grad_by_matmul(x, g, window, group)
@@ -110,7 +112,7 @@ def _channels_as_batch(x: Any, group: int) -> Any:
 
 def _input_grad(g: Any, w: Any, x: Any, common: dict[str, Any]) -> Any:
     sizes = type_of(x).shape[2:]
-    if all(isinstance(d, int) for d in sizes):
+    if are_known(sizes):
         return conv_input_grad(g, w, spatial=sizes, types=[type_of(x)], **common)
     return conv_input_grad(g, w, raw.Shape(x, start=2), types=[type_of(x)], **common)
 
@@ -178,7 +180,7 @@ def _fitted(gradient: Any, x: Any) -> Any:
     """Drop outputs that come from an output padding of a stride or more."""
     have: Any = type_of(gradient).shape[2:]
     want: Any = type_of(x).shape[2:]
-    if have == want or not all(isinstance(d, int) for d in (*have, *want)):
+    if have == want or not are_known((*have, *want)):
         return gradient
     axes = ints(*range(2, len(want) + 2))
     return raw.Slice(gradient, ints(*[0] * len(want)), ints(*want), axes)

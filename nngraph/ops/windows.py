@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from nngraph import config
 from nngraph.errors import unknown_name
-from nngraph.ir import Dim
+from nngraph.ir import Dim, numpy_dtype
 from nngraph.ops.axes import ints
 from nngraph.ops.core import type_of
 from nngraph.ops.vjp import raw
 
 __all__ = [
     "Window",
+    "are_known",
     "channels_first",
     "check_data_format",
     "check_padding",
@@ -26,6 +29,7 @@ __all__ = [
     "same_pads",
     "spatial_attributes",
     "transposed_crops",
+    "window_counts",
 ]
 
 
@@ -77,6 +81,11 @@ def from_channels_first(x: Any, data_format: str) -> Any:
     return x if data_format == "channels_first" else raw.Transpose(x, perm=(0, *range(2, rank), 1))
 
 
+def are_known(sizes: Any) -> bool:
+    """Tell whether sizes are a sequence of numbers, not names or a vector of the graph."""
+    return isinstance(sizes, (tuple, list)) and all(isinstance(d, int) for d in sizes)
+
+
 def same_pads(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
     """Return how much "same" padding puts before and after an axis, the odd one after.
 
@@ -109,21 +118,22 @@ class Window:
             run time ("same" padding with a stride).
     """
 
-    __slots__ = ("dilations", "kernel", "lower", "pads", "rank", "strides")
+    __slots__ = ("auto_pad", "dilations", "kernel", "lower", "pads", "rank", "strides")
 
     def __init__(
         self,
-        kernel: Sequence[int],
+        kernel_shape: Sequence[int],
         strides: Sequence[int] | None = None,
         dilations: Sequence[int] | None = None,
         pads: Sequence[int] | None = None,
         auto_pad: str = "NOTSET",
         sizes: Sequence[Dim] = (),
     ) -> None:
-        self.rank = len(kernel)
-        self.kernel = tuple(int(k) for k in kernel)
+        self.rank = len(kernel_shape)
+        self.kernel = tuple(int(k) for k in kernel_shape)
         self.strides = tuple(strides or (1,) * self.rank)
         self.dilations = tuple(dilations or (1,) * self.rank)
+        self.auto_pad = auto_pad
         self.lower = auto_pad == "SAME_LOWER"
         self.pads: tuple[int, ...] | None
         if auto_pad in ("SAME_UPPER", "SAME_LOWER"):
@@ -153,13 +163,6 @@ class Window:
         before, after = dynamic_pads(sizes, self.kernel, self.strides, self.dilations)
         return after if self.lower else before
 
-    def rest(self, sizes: Sequence[int]) -> tuple[int, ...]:
-        """Return how many pixels at the end of each padded axis no window reaches."""
-        assert self.pads is not None
-        before, after = self.pads[: self.rank], self.pads[self.rank :]
-        room = [n + b + a - e for n, b, a, e in zip(sizes, before, after, self.extent, strict=True)]
-        return tuple(r % s for r, s in zip(room, self.strides, strict=True))
-
     def reach(self, sizes: Sequence[int], counts: Sequence[int]) -> tuple[int, ...]:
         """Return how far the last of ``counts`` windows reaches beyond the end of each axis (negative: short of it)."""
         assert self.pads is not None
@@ -167,6 +170,44 @@ class Window:
             (o - 1) * s + e - b - n
             for n, o, s, e, b in zip(sizes, counts, self.strides, self.extent, self.pads[: self.rank], strict=True)
         )
+
+    def tiles(self, sizes: Sequence[int], counts: Sequence[int]) -> bool:
+        """Whether ``counts`` windows stand side by side from the start of an image, all of them inside."""
+        plain = self.pads is not None and not any(self.pads) and all(d == 1 for d in self.dilations)
+        inside = all(k * o <= n for k, o, n in zip(self.kernel, counts, sizes, strict=True))
+        return plain and inside and self.strides == self.kernel
+
+
+def window_counts(window: Window, sizes: Any, steps: Sequence[Any], dtype: str, include_pad: bool) -> Any:
+    """Return by how much the sum over each window is divided, as a tensor of the windows' shape.
+
+    Pixels outside of the image do not count; with ``include_pad`` those of the padding do.
+    ``sizes`` are the image's sizes, numbers or an int64 vector, and ``steps`` how many windows there are.
+    """
+    if window.pads is None or not are_known(sizes) or not are_known(steps):
+        places = prod(window.kernel)
+        if include_pad:
+            return np.asarray(places, numpy_dtype(dtype))
+        one = np.asarray(1, numpy_dtype(dtype))
+        image = raw.Expand(one, raw.Concat(ints(1, 1), sizes, axis=0))
+        placing = {"auto_pad": window.auto_pad} if window.pads is None else {"pads": window.pads}
+        share = raw.AveragePool(
+            image,
+            kernel_shape=window.kernel,
+            strides=window.strides,
+            dilations=window.dilations,
+            count_include_pad=1,
+            **placing,
+        )
+        return raw.Mul(share, places)
+    counts = []
+    for k, (size, count) in enumerate(zip(sizes, steps, strict=True)):
+        before, after = (window.pads[k], window.pads[window.rank + k]) if include_pad else (0, 0)
+        pixels = np.arange(count)[:, None] * window.strides[k] - window.pads[k]
+        pixels = pixels + np.arange(window.kernel[k]) * window.dilations[k]
+        counts.append(((pixels >= -before) & (pixels < size + after)).sum(1))
+    total = reduce(np.multiply.outer, counts).astype(numpy_dtype(dtype))
+    return total.reshape(-1)[0] if (total == total.reshape(-1)[0]).all() else total
 
 
 def pad_spatial(x: Any, before: Any, after: Any) -> Any:

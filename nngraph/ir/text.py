@@ -60,7 +60,7 @@ def _attribute_text(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return _array_text(value)
     if isinstance(value, float):
-        return repr(float(np.float32(value))) if value == np.float32(value) else repr(value)
+        return str(np.float32(value))  # what ONNX stores, in as few digits as tell it apart
     return repr(list(value)) if isinstance(value, tuple) else repr(value)
 
 

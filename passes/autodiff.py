@@ -6,7 +6,7 @@ un-broadcasting, accumulation, missing and zero gradients, and one error for all
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,8 @@ import numpy as np
 from nngraph.ir import Graph, Node, Value, is_float, numpy_dtype
 from nngraph.ops import raw
 from nngraph.ops.trace import Trace, apply, current_trace
-from nngraph.ops.vjp import rule_attributes
-from nngraph.registry import OpDef, lookup
+from nngraph.ops.vjp import rule_attributes, through_form
+from nngraph.registry import COMPOSITE_DOMAIN, OpDef, lookup
 
 __all__ = ["append_gradients", "gradients"]
 
@@ -112,16 +112,17 @@ class _Backward:
             return
         entry = lookup(node.op, node.domain)
         assert entry is not None
-        if entry.vjp is None:
+        rule = _rule(entry)
+        if rule is None:
             return  # stated to pass no gradient on
-        if getattr(entry.vjp, "takes_node", False):
-            for value, gradient in entry.vjp(node, gs, self):
+        if getattr(rule, "takes_node", False):
+            for value, gradient in rule(node, gs, self):
                 self.add(value, gradient)
             return
         single = len(node.outputs) == 1
         g: Any = gs[0] if single else tuple(gs)
         y: Any = node.outputs[0] if single else node.outputs
-        results = entry.vjp(g, y, *node.inputs, **rule_attributes(node))
+        results = rule(g, y, *node.inputs, **rule_attributes(node))
         for value, result in zip(node.inputs, results, strict=False):
             if value is None or result is None or value not in self.active or not is_float(value.dtype):
                 continue
@@ -175,9 +176,16 @@ def _depends_on(graph: Graph, xs: Sequence[Value]) -> set[Value]:
     return active
 
 
+def _rule(entry: OpDef) -> Callable[..., Any] | None:
+    """The operator's own rule; a composite without one is differentiated through its portable form."""
+    if entry.vjp is None and not entry.no_gradient and entry.domain == COMPOSITE_DOMAIN and entry.expand is not None:
+        return through_form
+    return entry.vjp
+
+
 def _require_rules(nodes: Sequence[Node]) -> None:
     def has_rule(entry: OpDef | None) -> bool:
-        return entry is not None and (entry.vjp is not None or bool(entry.no_gradient))
+        return entry is not None and (_rule(entry) is not None or bool(entry.no_gradient))
 
     missing = [n for n in nodes if not has_rule(lookup(n.op, n.domain))]
     if not missing:

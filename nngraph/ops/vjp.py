@@ -19,7 +19,7 @@ from nngraph.ops.trace import apply
 from nngraph.registry import op_def
 from nngraph.schema import attribute_default, schema_of
 
-__all__ = ["Reverse", "no_gradient", "raw", "rule_attributes", "vjp", "vjp_node"]
+__all__ = ["Reverse", "no_gradient", "raw", "rule_attributes", "through_form", "vjp", "vjp_node"]
 
 Rule = Callable[..., Any]
 
@@ -71,6 +71,23 @@ def vjp_node(*names: str, domain: str = "") -> Callable[[Rule], Rule]:
         return rule
 
     return register
+
+
+def through_form(node: Node, gs: Sequence[Any], reverse: Reverse) -> list[tuple[Value, Any]]:
+    """The gradient of a composite without a rule of its own: write its portable form again and go back through that."""
+    entry = op_def(node.op, node.domain)
+    assert entry.expand is not None
+    # The copies keep two inputs apart when one of them is computed from the other.
+    copies = [None if v is None else apply("Identity", v) for v in node.inputs]
+    result = entry.expand(*copies, **node.attributes)
+    results = list(result) if isinstance(result, (tuple, list)) else [result]
+    ways = [(y, g) for y, g in zip(results, gs, strict=False) if g is not None and isinstance(y, Value)]
+    wanted = [(v, c) for v, c in zip(node.inputs, copies, strict=True) if v is not None and reverse.wants(v)]
+    found = reverse.gradients([y for y, _ in ways], [c for _, c in wanted], [g for _, g in ways])
+    return list(zip([v for v, _ in wanted], found, strict=True))
+
+
+through_form.takes_node = True  # type: ignore[attr-defined]
 
 
 def no_gradient(reason: str, *names: str, domain: str = "") -> None:

@@ -52,6 +52,7 @@ class BackupAndRestore(Callback):
         self.delete_checkpoint = delete_checkpoint
         self._epoch = 0
         self._batches_since_save = 0
+        self._is_due = False
         if self.save_freq != "epoch":
             # Only an object that wants batches defines the hook, so that others cost nothing per step.
             self.on_train_batch_end = self._after_batch  # type: ignore[method-assign]
@@ -80,7 +81,8 @@ class BackupAndRestore(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Back up: the next thing to do is the epoch that follows."""
-        if self.save_freq == "epoch":
+        if self.save_freq == "epoch" or self._is_due:
+            self._is_due = False
             self._save(epoch + 1, 0)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
@@ -97,7 +99,11 @@ class BackupAndRestore(Callback):
         self._batches_since_save += 1
         if self._batches_since_save >= int(self.save_freq):
             self._batches_since_save = 0
-            self._save(self._epoch, batch + 1)
+            if batch + 1 == (self.params or {}).get("steps"):
+                # Nothing of the epoch would be left to train; wait for its results.
+                self._is_due = True
+            else:
+                self._save(self._epoch, batch + 1)
 
     def _save(self, epoch: int, batch: int) -> None:
         self.backup_dir.mkdir(parents=True, exist_ok=True)

@@ -190,7 +190,7 @@ def _as_image(values: np.ndarray) -> np.ndarray | None:
 def _write_graph(writer: Any, model: Any) -> None:
     with tempfile.TemporaryDirectory() as directory:
         path = str(Path(directory) / "model.onnx")
-        model.export(path, format="onnx")
-        # tensorboardX prints the name of every node.
+        # The export says what it wrote, and tensorboardX the name of every node.
         with contextlib.redirect_stdout(io.StringIO()):
+            model.export(path, format="onnx")
             writer.add_onnx_graph(path)

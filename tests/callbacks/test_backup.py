@@ -18,6 +18,7 @@ def fit(directory, epochs=4, batches=3, stop_after=None, **options):
     """Train in make-believe and return (model, the steps run); the state counts all steps ever run."""
     model, callback, steps = FakeModel(), BackupAndRestore(directory, **options), []
     callback.set_model(model)
+    callback.set_params({"epochs": epochs, "steps": batches, "verbose": 0})
     callback.on_train_begin()
     first_batch = model._initial_batch or 0
     for epoch in range(model._initial_epoch or 0, epochs):
@@ -47,6 +48,16 @@ def test_goes_on_within_an_epoch(tmp_path):
     model, steps = fit(tmp_path, save_freq=2)
     assert steps[0] == (1, 1)
     assert model.state == 12
+
+
+def test_a_backup_due_at_the_last_batch_waits_for_the_end_of_the_epoch(tmp_path):
+    fit(tmp_path, save_freq=3, stop_after=6)
+    # The second epoch has not come to its end.
+    assert json.loads((tmp_path / "training.json").read_text())["backups"] == [
+        {"file": "epoch1-batch0.onnx", "epoch": 1, "batch": 0}
+    ]
+    model, steps = fit(tmp_path, save_freq=3)
+    assert steps[0] == (1, 0) and model.state == 12
 
 
 def test_deletes_its_files_and_no_others_at_the_end(tmp_path):

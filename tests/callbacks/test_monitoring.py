@@ -54,6 +54,28 @@ def test_early_stopping_with_nan():
     assert (len(logs), model.state) == (2, 1)
 
 
+def test_defaults_are_those_of_keras():
+    early, reduce = EarlyStopping(), ReduceLROnPlateau()
+    assert (early.monitor, early.patience, early.min_delta, early.restore_best_weights) == ("val_loss", 0, 0, False)
+    assert (reduce.monitor, reduce.factor, reduce.patience, reduce.min_delta) == ("val_loss", 0.1, 10, 1e-4)
+    assert (reduce.cooldown, reduce.min_lr, reduce.verbose) == (0, 0.0, 0)
+    checkpoint = ModelCheckpoint("a")
+    assert (checkpoint.save_freq, checkpoint.save_best_only, checkpoint.save_weights_only) == ("epoch", False, False)
+
+
+def test_early_stopping_says_nothing_when_it_did_not_stop(capsys):
+    run(EarlyStopping(verbose=1, patience=3), [3, 2, 1])
+    assert capsys.readouterr().out == ""
+
+
+def test_reduce_on_plateau_starts_afresh_in_the_next_fit():
+    callback = ReduceLROnPlateau(patience=1, cooldown=5)
+    run(callback, [1, 2])
+    assert callback.in_cooldown()
+    model, _ = run(callback, [3, 4])
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.01)
+
+
 def test_early_stopping_starts_afresh_in_the_next_fit():
     callback = EarlyStopping(patience=2)
     run(callback, SERIES)
@@ -168,6 +190,17 @@ def test_learning_rate_scheduler(schedule, capsys):
         "\nEpoch 1: LearningRateScheduler setting learning rate to 0.1.\n"
         "\nEpoch 2: LearningRateScheduler setting learning rate to 0.05.\n"
     )
+
+
+def test_learning_rate_scheduler_takes_any_callable():
+    def star(*args):
+        return args[1] / args[1] * (args[0] + 1)
+
+    model, _ = run(LearningRateScheduler(star), [1, 1])
+    assert float(model.optimizer.learning_rate) == 2.0
+    # A function written in C without a signature gets both arguments.
+    model, _ = run(LearningRateScheduler(max), [1, 1])
+    assert float(model.optimizer.learning_rate) == 1.0
 
 
 def test_learning_rate_scheduler_does_not_hide_the_schedule_s_own_error():

@@ -37,6 +37,7 @@ class Model(FakeModel):
         y = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [2])
         graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [x], [y])
         onnx.save(helper.make_model(graph), path)
+        print("exported")
 
 
 def events(directory):

@@ -175,6 +175,7 @@ def test_timeseries_of_part_of_the_data():
     assert batches == [[[[4, 5, 6], [5, 6, 7]]]]
     # Fewer targets than windows.
     assert windows(np.arange(10), np.arange(2), 3) == [[[[0, 1, 2], [1, 2, 3]], [0, 1]]]
+    assert len(timeseries_dataset_from_array(np.arange(130), None, 1)[0][0]) == 128
     assert windows(np.arange(4).tolist(), None, 3, batch_size=None) == [[[0, 1, 2]], [[1, 2, 3]]]
 
 

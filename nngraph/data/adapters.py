@@ -191,7 +191,7 @@ class ArrayAdapter(Adapter):
         count = len(indices)
         for array, buffer in zip(self.flat_arrays(), buffers, strict=True):
             # With mode="clip" numpy writes straight into `out`; the default mode gathers into a copy first.
-            array.take(indices, axis=0, out=buffer[:count], mode="clip")
+            array.take(indices, axis=0, out=buffer if len(buffer) == count else buffer[:count], mode="clip")
 
     def pack(self, leaves: Sequence[Any]) -> Batch:
         """Return ``leaves``, which correspond to ``flat_arrays``, as ``(x, y, sample_weight)``."""

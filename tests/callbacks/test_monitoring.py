@@ -145,9 +145,10 @@ def test_reduce_on_plateau_warns_of_a_missing_result():
         ("a.onnx", {"save_best_only": True, "initial_value_threshold": 0.92}, ["a.onnx"] * 2),
     ],
 )
-def test_model_checkpoint(tmp_path, pattern, options, saved):
+def test_model_checkpoint(tmp_path, capsys, pattern, options, saved):
     model, _ = run(ModelCheckpoint(tmp_path / "new" / pattern, **options), SERIES)
     assert model.saved == saved
+    assert capsys.readouterr().out == ""
 
 
 def test_model_checkpoint_says_so(tmp_path, capsys):

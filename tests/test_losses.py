@@ -84,6 +84,7 @@ MASK = np.array([[True, True, False], [True, False, False]])
         ("mean_with_sample_weight", None, 11 / 3),
         ("sum_over_batch_size", [[2.0], [0.5]], (2 + 4 + 4) / 3),
         ("sum", [[2.0], [0.5]], 10.0),
+        ("sum", [2.0, 0.5], 10.0),
         ("mean_with_sample_weight", [[2.0], [0.5]], 10 / 4.5),
         ("mean_with_sample_weight", [[0.0], [0.0]], 0.0),
     ],

@@ -160,6 +160,8 @@ def apply_mask(sample_weight: Any, mask: Any, dtype: str, reduction: str | None)
     if sample_weight is None:
         return mask
     mask, sample_weight = squeeze_or_expand_to_same_rank(mask, ops.cast(sample_weight, dtype))
+    while len(sample_weight.shape) < len(mask.shape):  # a weight of a sample is the weight of all its time steps
+        sample_weight = ops.expand_dims(sample_weight, -1)
     return sample_weight * mask
 
 

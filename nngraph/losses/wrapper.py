@@ -53,7 +53,8 @@ class LossFunctionWrapper(Loss):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Loss:
         """Build the loss that `get_config` described."""
-        return cls(**{key: deserialize_keras_object(value) for key, value in config.items()})
+        plain = ("name", "reduction", "dtype")
+        return cls(**{k: v if k in plain else deserialize_keras_object(v) for k, v in config.items()})
 
 
 class FunctionLoss(Loss):

@@ -28,6 +28,14 @@ def losses() -> dict[str, Any]:
     return {cases.key(*case): cases.compute(keras.losses, *case) for case in cases.CASES}
 
 
+def metrics() -> dict[str, Any]:
+    import keras
+
+    from golden import metric_cases as cases
+
+    return {cases.key(*case): cases.compute(keras.metrics, *case) for case in cases.CASES}
+
+
 if __name__ == "__main__":
     for what in sys.argv[1:]:
         table = rounded(globals()[what]())

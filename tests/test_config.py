@@ -162,9 +162,9 @@ def test_unknown_name_with_many_options_lists_near_ones():
     text = str(unknown_name("thing", "name_0421", options))
     assert "Did you mean 'name_042'?" in text and "100 names are known" in text and "name_099" not in text
     assert text.count("'name_") == 10
-    # Up to 60 names are all listed.
-    assert str(unknown_name("thing", "zzz", options[:60])).count("'name_") == 60
-    assert str(unknown_name("thing", "zzz", options[:61])).count("'name_") == 8
+    # Up to 30 names are all listed.
+    assert str(unknown_name("thing", "zzz", options[:30])).count("'name_") == 30
+    assert str(unknown_name("thing", "zzz", options[:31])).count("'name_") == 8
     assert str(unknown_name("thing", "x", [])) == "Unknown thing 'x'. There are no known names."
 
 

@@ -69,9 +69,15 @@ def infer_types(node: Node) -> list[TensorType]:
     return refine(node, _onnx_infer(node))
 
 
+_SHAPED_LIKE_INPUT = ("GroupNormalization", "MeanVarianceNormalization")
+"""Operators for which ONNX has no inference at all."""
+
+
 def _onnx_infer(node: Node) -> list[TensorType]:
     schema = schema_of(node.op, node.domain)
     _check_form(node, schema)
+    if node.op in _SHAPED_LIKE_INPUT and node.inputs[0] is not None:
+        return [node.inputs[0].type]
     names = ["" if v is None else f"i{k}" for k, v in enumerate(node.inputs)]
     wanted = max(len(node.outputs), schema.min_output)
     outputs = [f"o{k}" for k in range(wanted)]

@@ -12,6 +12,8 @@ from nngraph.ops import (
     vjp_elementwise,
     vjp_indexing,
     vjp_linalg,
+    vjp_losses,
+    vjp_norm,
     vjp_pool,
     vjp_reduction,
     vjp_resize,

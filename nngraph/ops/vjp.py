@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from nngraph.ir import Graph, Node, Value
+from nngraph.ir import Graph, Node, Value, is_float
 from nngraph.ops.trace import apply
 from nngraph.registry import op_def
 from nngraph.schema import attribute_default, schema_of
@@ -78,11 +78,13 @@ def through_form(node: Node, gs: Sequence[Any], reverse: Reverse) -> list[tuple[
     entry = op_def(node.op, node.domain)
     assert entry.expand is not None
     # The copies keep two inputs apart when one of them is computed from the other.
-    copies = [None if v is None else apply("Identity", v) for v in node.inputs]
+    copies = [v if v is None or v.is_constant or not is_float(v.dtype) else apply("Identity", v) for v in node.inputs]
     result = entry.expand(*copies, **node.attributes)
     results = list(result) if isinstance(result, (tuple, list)) else [result]
     ways = [(y, g) for y, g in zip(results, gs, strict=False) if g is not None and isinstance(y, Value)]
-    wanted = [(v, c) for v, c in zip(node.inputs, copies, strict=True) if v is not None and reverse.wants(v)]
+    wanted = [
+        (v, c) for v, c in zip(node.inputs, copies, strict=True) if v is not None and c is not None and reverse.wants(v)
+    ]
     found = reverse.gradients([y for y, _ in ways], [c for _, c in wanted], [g for _, g in ways])
     return list(zip([v for v, _ in wanted], found, strict=True))
 

@@ -11,6 +11,7 @@ from typing import Any
 from nngraph.errors import suggest
 
 _MODULES = {
+    "nngraph.backend": ("is_keras_tensor",),
     "nngraph.config": (
         "clear_session",
         "disable_interactive_logging",
@@ -34,6 +35,7 @@ _MODULES = {
     "nngraph.utils.files": ("get_file",),
     "nngraph.utils.images": ("array_to_img", "img_to_array", "load_img", "save_img"),
     "nngraph.utils.numeric": ("normalize", "to_categorical"),
+    "nngraph.utils.plotting": ("model_to_dot", "plot_model"),
     "nngraph.utils.progbar": ("Progbar",),
     "nngraph.utils.record": ("Config",),
     "nngraph.utils.seeds": ("set_random_seed",),

@@ -6,7 +6,7 @@ un-broadcasting, accumulation, missing and zero gradients, and one error for all
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,8 @@ import numpy as np
 from nngraph.ir import Graph, Node, Value, is_float, numpy_dtype
 from nngraph.ops import raw
 from nngraph.ops.trace import Trace, apply, current_trace
-from nngraph.ops.vjp import rule_attributes, through_form
-from nngraph.registry import COMPOSITE_DOMAIN, OpDef, lookup
+from nngraph.ops.vjp import rule_attributes, rule_of
+from nngraph.registry import OpDef, lookup
 
 __all__ = ["append_gradients", "gradients"]
 
@@ -112,7 +112,7 @@ class _Backward:
             return
         entry = lookup(node.op, node.domain)
         assert entry is not None
-        rule = _rule(entry)
+        rule = rule_of(entry)
         if rule is None:
             return  # stated to pass no gradient on
         if getattr(rule, "takes_node", False):
@@ -176,16 +176,9 @@ def _depends_on(graph: Graph, xs: Sequence[Value]) -> set[Value]:
     return active
 
 
-def _rule(entry: OpDef) -> Callable[..., Any] | None:
-    """The operator's own rule; a composite without one is differentiated through its portable form."""
-    if entry.vjp is None and not entry.no_gradient and entry.domain == COMPOSITE_DOMAIN and entry.expand is not None:
-        return through_form
-    return entry.vjp
-
-
 def _require_rules(nodes: Sequence[Node]) -> None:
     def has_rule(entry: OpDef | None) -> bool:
-        return entry is not None and (_rule(entry) is not None or bool(entry.no_gradient))
+        return entry is not None and (rule_of(entry) is not None or bool(entry.no_gradient))
 
     missing = [n for n in nodes if not has_rule(lookup(n.op, n.domain))]
     if not missing:

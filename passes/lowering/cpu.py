@@ -2,8 +2,147 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
+from nngraph.ir import Node, Value
+from nngraph.ops.windows import Window
+from passes.build import Builder, replace_value
+from passes.lowering.blocks import NCHWC, block_size, from_blocks, kernel_in_blocks, to_blocks
 from passes.lowering.table import Form
 
 __all__ = ["FORMS"]
 
-FORMS: dict[str, Form] = {}
+
+def _put(node: Node, op: Builder, result: Value) -> bool:
+    """Let a value take the place of a composite's only output."""
+    assert node.graph is not None
+    replace_value(node.output, result, op)
+    node.graph.erase(node)
+    return True
+
+
+def _is_plain(node: Node, *values: Value | None) -> bool:
+    """Whether a convolution has one group and works on float32 tensors of known sizes."""
+    return node.attributes.get("group", 1) == 1 and all(
+        v is not None and v.dtype == "float32" and v.type.is_static and 0 not in v.shape for v in values
+    )
+
+
+def conv_weight_grad(node: Node) -> bool:
+    """Compute the gradient of a kernel as one convolution in which width and channels are one axis.
+
+    x as (batch, height, width, channels) is also *one* image (1, batch, height, width · channels) whose channels are
+    the batch. The gradient g of the output is the kernel that is moved over it, one step of g's being ``stride`` pixels
+    or ``stride · channels`` numbers, and the result (1, filters, kernel height, kernel width · channels) is the
+    gradient. What the runtime gathers for its matrix product are then runs of kernel width · channels numbers; the
+    portable form, which exchanges batch and channels, gathers single ones.
+    """
+    x, g = node.inputs[0], node.inputs[1]
+    attributes = dict(node.attributes)
+    if not _is_plain(node, x, g) or attributes["dilations"][-1] != 1:
+        return False
+    assert x is not None and g is not None
+    sizes, steps, kernel = _sizes(x), _sizes(g), tuple(attributes["kernel_shape"])
+    window = Window(
+        kernel,
+        attributes["strides"],
+        attributes["dilations"],
+        attributes.get("pads"),
+        attributes.get("auto_pad", "NOTSET"),
+        sizes=sizes,
+    )
+    if window.pads is None:
+        return False
+    before, reach = window.pads[: window.rank], window.reach(sizes, steps)
+    batch, channels, filters = int(x.shape[0]), int(x.shape[1]), int(g.shape[1])
+    op = Builder(node, "lower")
+    last = x.ndim - 2
+    image = op.Transpose(x, perm=(0, *range(2, x.ndim), 1))
+    if min(reach) < 0:  # the last pixels are in no window
+        sizes = tuple(n + min(r, 0) for n, r in zip(sizes, reach, strict=True))
+        image = op.Slice(image, _i64(*[0] * window.rank), _i64(*sizes), _i64(*range(1, last + 1)))
+    after = [max(r, 0) for r in reach]
+    image = op.Reshape(image, _i64(1, batch, *sizes[:-1], sizes[-1] * channels))
+    # Few channels make few columns; two halves of the batch side by side keep the product busy.
+    groups = 2 if channels < 64 and batch % 2 == 0 else 1
+    merged = op.Conv(
+        image,
+        _as_kernel(op, g, groups),
+        kernel_shape=steps,
+        strides=(*window.dilations[:-1], 1),
+        dilations=(*window.strides[:-1], window.strides[-1] * channels),
+        pads=(*before[:-1], before[-1] * channels, *after[:-1], after[-1] * channels),
+        group=groups,
+    )
+    if groups == 1:
+        gradient = op.Reshape(merged, _i64(filters, *kernel, channels))
+    else:
+        gradient = op.ReduceSum(op.Reshape(merged, _i64(groups, filters, *kernel, channels)), _i64(0), keepdims=0)
+    return _put(node, op, op.Transpose(gradient, perm=(0, last + 1, *range(1, last + 1))))
+
+
+def _as_kernel(op: Builder, g: Value, groups: int) -> Value:
+    """Return (batch, filters, ...) as a kernel (groups · filters, batch / groups, ...)."""
+    batch, filters, *steps = (int(d) for d in g.shape)
+    rest = range(2, g.ndim)
+    value: Value
+    if groups == 1:
+        value = op.Transpose(g, perm=(1, 0, *rest))
+        return value
+    parts = op.Reshape(g, _i64(groups, batch // groups, filters, *steps))
+    turned = op.Transpose(parts, perm=(0, 2, 1, *(k + 1 for k in rest)))
+    value = op.Reshape(turned, _i64(groups * filters, batch // groups, *steps))
+    return value
+
+
+def conv_input_grad(node: Node) -> bool:
+    """Compute the gradient of an image as a convolution with the kernel turned round, in the blocked layout.
+
+    It fits where the stride is 1, and where the channels on both sides fill whole blocks; with a kernel of one pixel
+    nothing needs turning, and an ordinary convolution will do.
+    """
+    g, w, attributes = node.inputs[0], node.inputs[1], node.attributes
+    spatial, pads = attributes.get("spatial"), attributes.get("pads")
+    if not _is_plain(node, g, w) or spatial is None or pads is None or any(s != 1 for s in attributes["strides"]):
+        return False
+    assert g is not None and w is not None
+    rank = w.ndim - 2
+    kernel, dilations = _sizes(w), tuple(attributes["dilations"])
+    reach = [(k - 1) * d for k, d in zip(kernel, dilations, strict=True)]
+    before = [r - p for r, p in zip(reach, pads[:rank], strict=True)]
+    after = [n - o + r - b for n, o, r, b in zip(spatial, _sizes(g), reach, before, strict=True)]
+    if min(*before, *after) < 0:
+        return False
+    op = Builder(node, "lower")
+    common: dict[str, Any] = {"kernel_shape": kernel, "dilations": dilations, "pads": (*before, *after)}
+    if all(k == 1 for k in kernel):
+        return _put(node, op, op.Conv(g, op.Transpose(w, perm=(1, 0, *range(2, w.ndim))), **common))
+    block = block_size()
+    if block is None or rank != 2 or any(int(d) % block for d in w.shape[:2]):
+        return False
+    ends = np.full(2, np.iinfo(np.int64).min)
+    turned = op.Slice(w, _i64(-1, -1), ends, _i64(2, 3), _i64(-1, -1))
+    blocked = op.node(
+        "Conv",
+        [to_blocks(op, g), kernel_in_blocks(op, turned, block, swap=True)],
+        _domain=NCHWC,
+        _types=[node.output.type],
+        **common,
+    )
+    return _put(node, op, from_blocks(op, blocked))
+
+
+def _sizes(x: Value) -> tuple[int, ...]:
+    return tuple(int(d) for d in x.shape[2:])
+
+
+def _i64(*numbers: int) -> np.ndarray[Any, Any]:
+    return np.array(numbers, np.int64)
+
+
+FORMS: dict[str, Form] = {
+    "ConvInputGrad": conv_input_grad,
+    "ConvWeightGrad": conv_weight_grad,
+}

@@ -1,0 +1,62 @@
+"""The runtime's blocked layout of images, and the size of its blocks.
+
+The CPU provider convolves fastest when channels come in blocks: (batch, channels / b, height, width, b). Operators of
+domain ``com.microsoft.nchwc`` work on such tensors; ``ReorderInput`` and ``ReorderOutput`` convert. A tensor in this
+layout keeps the shape (batch, channels, height, width) by name, only its memory is arranged otherwise. The block is 16
+with AVX-512, 8 without; builds for other processors may lack the operators.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from nngraph.ir import Graph, Node, TensorType, Value
+from passes.build import Builder
+
+__all__ = ["NCHWC", "block_size", "from_blocks", "kernel_in_blocks", "to_blocks"]
+
+NCHWC = "com.microsoft.nchwc"
+
+
+@functools.cache
+def block_size() -> int | None:
+    """Return the number of channels in a block, found out by a trial, or ``None`` where there are no blocks."""
+    from nngraph.runtime import Session
+
+    kind = TensorType("float32", (1, 64, 1, 2))
+    graph = Graph("block_size")
+    x = graph.add_input("x", kind)
+    graph.set_outputs([graph.append(Node("ReorderInput", [x], {}, domain=NCHWC), [kind]).output], ["y"])
+    numbers = np.arange(128, dtype=np.float32).reshape(1, 64, 1, 2)
+    try:
+        found = Session(graph, "cpu", optimize=False, share=False).run({"x": numbers})["y"]
+    except RuntimeError:
+        return None
+    # The first block holds channels 0 to b - 1 of the first pixel; then comes channel 0 of the second, which is 1.
+    block = found.ravel().tolist().index(1.0)
+    return block if block > 1 else None
+
+
+def to_blocks(op: Builder, x: Value) -> Value:
+    """Bring an image to the blocked layout."""
+    value: Value = op.node("ReorderInput", [x], _domain=NCHWC, _types=[x.type])
+    return value
+
+
+def from_blocks(op: Builder, x: Value) -> Value:
+    """Bring an image back from the blocked layout."""
+    value: Value = op.node("ReorderOutput", [x], _domain=NCHWC, _types=[x.type], channels=x.shape[1])
+    return value
+
+
+def kernel_in_blocks(op: Builder, w: Value, block: int, *, swap: bool = False) -> Value:
+    """Arrange a kernel (out, in, height, width) for a blocked Conv; ``swap`` exchanges its two kinds of channels."""
+    m, c, height, width = w.shape
+    assert isinstance(m, int) and isinstance(c, int)
+    parts = op.Reshape(w, np.array([m // block, block, c // block, block, height, width], np.int64))
+    perm = (2, 0, 4, 5, 1, 3) if swap else (0, 2, 4, 5, 3, 1)
+    shape = np.array([c, m, height, width] if swap else [m, c, height, width], np.int64)
+    value: Value = op.Reshape(op.Transpose(parts, perm=perm), shape)
+    return value

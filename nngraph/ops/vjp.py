@@ -16,10 +16,10 @@ from typing import Any, Protocol
 
 from nngraph.ir import Graph, Node, Value, is_float
 from nngraph.ops.trace import apply
-from nngraph.registry import op_def
+from nngraph.registry import COMPOSITE_DOMAIN, OpDef, op_def
 from nngraph.schema import attribute_default, schema_of
 
-__all__ = ["Reverse", "no_gradient", "raw", "rule_attributes", "through_form", "vjp", "vjp_node"]
+__all__ = ["Reverse", "no_gradient", "raw", "rule_attributes", "rule_of", "through_form", "vjp", "vjp_node"]
 
 Rule = Callable[..., Any]
 
@@ -90,6 +90,18 @@ def through_form(node: Node, gs: Sequence[Any], reverse: Reverse) -> list[tuple[
 
 
 through_form.takes_node = True  # type: ignore[attr-defined]
+
+
+def rule_of(entry: OpDef) -> Rule | None:
+    """Return an operator's gradient rule; a composite without one is differentiated through its portable form.
+
+    Example:
+        >>> rule_of(OpDef("Unheard")) is None
+        True
+    """
+    if entry.vjp is None and not entry.no_gradient and entry.domain == COMPOSITE_DOMAIN and entry.expand is not None:
+        return through_form
+    return entry.vjp
 
 
 def no_gradient(reason: str, *names: str, domain: str = "") -> None:

@@ -203,6 +203,18 @@ def test_verbose(capsys, verbose, lines):
     assert capsys.readouterr().out.count("\n") == lines
 
 
+def test_without_params_it_is_one_epoch_with_a_bar(capsys):
+    callbacks = CallbackList(add_progbar=True)
+    callbacks.on_epoch_begin(0)
+    callbacks.on_train_batch_end(0, {})
+    callbacks.on_epoch_end(0, {})
+    assert seconds_hidden(capsys.readouterr().out) == "1/1 - T - T/step\n"
+    callbacks.set_params({})
+    callbacks.on_epoch_begin(0)
+    callbacks.on_epoch_end(0, {})
+    assert seconds_hidden(capsys.readouterr().out) == "0/0 - T - T/step\n"
+
+
 def test_progress_reads_logs_only_when_it_draws(capsys):
     logs = LazyLogs(loss=1.0)
     fit(CallbackList(add_progbar=True), logs=logs)

@@ -35,6 +35,15 @@ def test_early_stopping(options, epochs, state):
     assert (len(logs), model.state) == (epochs, state)
 
 
+def test_equal_is_no_improvement():
+    for mode in ("min", "max"):
+        callback = EarlyStopping(mode=mode, patience=1)
+        _, logs = run(callback, [1, 1, 1])
+        assert len(logs) == 2
+    # By exactly min_delta is not by more than it.
+    assert len(run(EarlyStopping(mode="max", min_delta=0.5, patience=1), [1, 1.5, 2])[1]) == 2
+
+
 def test_early_stopping_says_so(capsys):
     callback = EarlyStopping(patience=2, restore_best_weights=True, verbose=1)
     run(callback, SERIES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 
 import numpy as np
@@ -230,6 +231,17 @@ def test_nothing_is_imported_by_a_name_from_a_configuration():
             with pytest.raises(TypeError, match="is not registered"):
                 deserialize_keras_object(described)
     assert "wave" not in sys.modules
+
+
+def test_a_package_of_this_project_is_imported_when_it_is_named():
+    code = (
+        "from nngraph.saving.registry import deserialize_keras_object as load; import sys;"
+        "assert 'nngraph.regularizers' not in sys.modules;"
+        "config = {'module': 'keras.regularizers', 'class_name': 'L2', 'config': {'l2': 0.5}, 'registered_name': None};"
+        "print(load(config).l2)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("0.5\n", "")
 
 
 @pytest.mark.parametrize(

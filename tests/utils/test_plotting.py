@@ -113,7 +113,7 @@ def test_drawn_boxes_do_not_overlap_and_stay_inside(two_inputs):
     assert not [1 for i, a in enumerate(boxes) for b in boxes[:i] if overlaps(a, b)]
     for box in boxes:
         for low, size in (("x", "width"), ("y", "height")):
-            assert 0 <= float(box.get(low)) and float(box.get(low)) + float(box.get(size)) <= float(root.get(size))
+            assert float(box.get(low)) >= 0 and float(box.get(low)) + float(box.get(size)) <= float(root.get(size))
 
 
 def test_a_row_lies_below_those_it_needs():

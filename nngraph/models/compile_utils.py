@@ -91,7 +91,7 @@ class CompiledLoss:
             try:
                 value = loss(target, prediction, sample_weight=weight)
             except ValueError as error:
-                raise ValueError(f"loss {getattr(loss, 'name', loss)!r} of output {name!r}: {error}") from error
+                raise ValueError(f"output {name!r}: {error}") from error
             parts[name] = value
             value = value if factor is None else value * factor
             total = value if total is None else total + value

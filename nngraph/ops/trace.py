@@ -15,7 +15,7 @@ import numpy as np
 
 from nngraph.ir import Graph, Node, Origin, TensorType, Value, numpy_dtype
 from nngraph.registry import COMPOSITE_DOMAIN, OpDef, op_def
-from nngraph.runtime import can_run, run_node
+from nngraph.runtime import run_node
 from nngraph.schema import infer_types
 
 if TYPE_CHECKING:
@@ -250,13 +250,7 @@ def _compute(op: str, inputs: Sequence[Any], domain: str, outputs: int, attribut
         if not isinstance(result, (tuple, list)):
             return result
         return result[0] if outputs == 1 else tuple(result[:outputs])
-    if double and not can_run(op, arrays, domain):
-        # No double kernel and no other form: compute in single precision, as the compiled path does.
-        narrow = [a.astype(np.float32) if a is not None and a.dtype == np.float64 else a for a in arrays]
-        found = run_node(op, narrow, attributes, domain=domain, outputs=outputs)
-        found = [r.astype(np.float64) if r.dtype == np.float32 else r for r in found]
-    else:
-        found = run_node(op, arrays, attributes, domain=domain, outputs=outputs)
+    found = run_node(op, arrays, attributes, domain=domain, outputs=outputs)
     return found[0] if outputs == 1 else tuple(found)
 
 

@@ -1,7 +1,7 @@
 """Execution on stock ONNX Runtime: devices, sessions, state."""
 
 from nngraph.runtime.device import onnxruntime, resolve_device
-from nngraph.runtime.eager import can_run, run_node
+from nngraph.runtime.eager import run_node
 from nngraph.runtime.kernels import expand_composite, expand_composites, has_kernel, legalize
 from nngraph.runtime.session import Session, clear_sessions
 from nngraph.runtime.state import BoundCall, BoundStep, Cell, Group
@@ -12,7 +12,6 @@ __all__ = [
     "Cell",
     "Group",
     "Session",
-    "can_run",
     "clear_sessions",
     "expand_composite",
     "expand_composites",

@@ -8,20 +8,15 @@ from typing import Any
 import numpy as np
 import onnx
 
-from nngraph.ir import standardize_dtype
+from nngraph.ir import numpy_dtype, standardize_dtype
 from nngraph.proto import attribute_to_proto, dtype_to_onnx, node_proto
 from nngraph.runtime.device import onnxruntime
-from nngraph.runtime.kernels import has_kernel
+from nngraph.runtime.kernels import has_kernel, outputs_like_inputs, stand_ins
 from nngraph.schema import OPSET, RUNTIME_OPSET, changed_after, schema_of
 
-__all__ = ["can_run", "run_node"]
+__all__ = ["run_node"]
 
 _SESSIONS: dict[Any, Any] = {}
-
-
-def can_run(op: str, inputs: Sequence[np.ndarray[Any, Any] | None], domain: str = "") -> bool:
-    """Tell whether the runtime has a CPU kernel for the operator on arrays of these dtypes."""
-    return has_kernel(op, [None if a is None else standardize_dtype(a.dtype) for a in inputs], domain)
 
 
 def run_node(
@@ -38,6 +33,10 @@ def run_node(
         ValueError: the operator does not accept these inputs.
     """
     dtypes = tuple(None if a is None else standardize_dtype(a.dtype) for a in inputs)
+    if domain == "" and not has_kernel(op, dtypes):
+        to = stand_ins(op, dtypes)
+        if any(d in to for d in dtypes):
+            return _run_in(to, op, inputs, attributes, outputs)
     key = (op, domain, dtypes, outputs, _freeze(attributes))
     session = _SESSIONS.get(key)
     if session is None:
@@ -50,6 +49,25 @@ def run_node(
         reason = str(error).splitlines()[-1].rsplit(" : ", 1)[-1]
         raise ValueError(f"{op} does not accept ({shapes}): {reason}") from None
     return [np.asarray(r) for r in results]
+
+
+def _run_in(
+    to: Mapping[str, str],
+    op: str,
+    inputs: Sequence[np.ndarray[Any, Any] | None],
+    attributes: Mapping[str, Any],
+    outputs: int,
+) -> list[np.ndarray[Any, Any]]:
+    """Run one operator in other dtypes, as the compiled path does, and give its outputs in the inputs' dtypes."""
+    wide = [a if a is None else a.astype(numpy_dtype(to.get(standardize_dtype(a.dtype), a.dtype.name))) for a in inputs]
+    found = run_node(op, wide, attributes, outputs=outputs)
+    sources = outputs_like_inputs(op)
+    results = []
+    for k, result in enumerate(found):
+        source = sources[min(k, len(sources) - 1)]
+        like = inputs[source] if source is not None else None
+        results.append(result if like is None else result.astype(like.dtype))
+    return results
 
 
 def _freeze(attributes: Mapping[str, Any]) -> Any:

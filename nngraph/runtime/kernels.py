@@ -10,7 +10,7 @@ from nngraph.registry import COMPOSITE_DOMAIN, lookup
 from nngraph.runtime.device import onnxruntime
 from nngraph.schema import OPSET, schema_of
 
-__all__ = ["expand_composite", "expand_composites", "has_kernel", "legalize"]
+__all__ = ["expand_composite", "expand_composites", "has_kernel", "legalize", "outputs_like_inputs", "stand_ins"]
 
 _DTYPE_NAMES = {"float32": "float", "float64": "double"}
 
@@ -91,7 +91,7 @@ def legalize(graph: Graph) -> int:
     """Make every node executable on CPU, in place; return how many nodes changed.
 
     A float64 node that the runtime cannot compute in double precision (``Conv``, for one) is written in another form
-    where the registry has one for it. A node of any other dtype without a kernel computes in float32 between casts.
+    where the registry has one for it. A node of any other dtype without a kernel computes in a wider one between casts.
     """
     count = 0
     node = graph.first
@@ -117,29 +117,61 @@ def _legalize_node(node: Node) -> bool:
         return True
     if has_kernel(node.op, dtypes):
         return False
-    _compute_in_float32(node)
+    _compute_in_stand_ins(node)
     return True
 
 
+_WIDER = {
+    "float64": ("float32",),
+    "float16": ("float32",),
+    "bfloat16": ("float32",),
+    "bool": ("int32", "uint8"),
+    "int8": ("int32", "int64"),
+    "int16": ("int32", "int64"),
+    "uint8": ("int32", "uint32", "int64"),
+    "uint16": ("int32", "uint32", "int64"),
+    "uint32": ("int64", "uint64"),
+    "uint64": ("int64",),
+}
+"""What stands in for a dtype that an operator has no kernel for, best first."""
+
+
 def _rare(dtype: str) -> bool:
-    return dtype in ("float64", "float16", "bfloat16", "int8", "int16", "uint8", "uint16", "uint32", "uint64", "bool")
+    return dtype in _WIDER
 
 
-def _compute_in_float32(node: Node) -> None:
+def stand_ins(op: str, dtypes: Sequence[str | None]) -> dict[str, str]:
+    """Return, for the dtypes of a node without a kernel, those in which the runtime can compute it."""
+    rare = {d for d in dtypes if d is not None and _rare(d)}
+    options = [{d: _WIDER[d][min(k, len(_WIDER[d]) - 1)] for d in rare} for k in range(3)]
+    runnable = (o for o in options if has_kernel(op, [d if d is None else o.get(d, d) for d in dtypes]))
+    return next(runnable, options[0])
+
+
+def _compute_in_stand_ins(node: Node) -> None:
     graph = node.graph
     assert graph is not None
-    wide = {"float64": "float32", "float16": "float32", "bfloat16": "float32", "bool": "int32"}
-    narrow = {k: wide.get(k, "int64") for k in ("int8", "int16", "uint8", "uint16", "uint32", "uint64")}
-    to = {**wide, **narrow}
+    to = stand_ins(node.op, [None if v is None else v.dtype for v in node.inputs])
 
     def cast(value: Value, dtype: str) -> Value:
         kind = value.type.with_dtype(dtype)
         return graph.insert_before(node, Node("Cast", [value], {"to": dtype}, origin=node.origin), [kind]).output
 
     inputs = [None if v is None else cast(v, to[v.dtype]) if v.dtype in to else v for v in node.inputs]
-    types: list[TensorType] = [o.type.with_dtype(to.get(o.dtype, o.dtype)) for o in node.outputs]
+    kept = outputs_like_inputs(node.op)
+    types: list[TensorType] = [
+        o.type.with_dtype(to.get(o.dtype, o.dtype)) if kept[min(k, len(kept) - 1)] is not None else o.type
+        for k, o in enumerate(node.outputs)
+    ]
     wide_node = Node(node.op, inputs, node.attributes, domain=node.domain, origin=node.origin.rewritten("legalize"))
     graph.insert_before(node, wide_node, types)
     for old, new in zip(node.outputs, wide_node.outputs, strict=True):
         old.replace_uses(new if new.dtype == old.dtype else cast(new, old.dtype))
     graph.erase(node)
+
+
+def outputs_like_inputs(op: str) -> list[int | None]:
+    """Return for each output of an ai.onnx operator the first input that must have the same dtype, if any."""
+    schema = schema_of(op)
+    parameters = [i.type_str for i in schema.inputs]
+    return [parameters.index(o.type_str) if o.type_str in parameters else None for o in schema.outputs]

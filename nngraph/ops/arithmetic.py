@@ -338,8 +338,13 @@ def saturate_cast(x: Any, dtype: Any) -> Any:
         return convert(t, wanted)
     if is_float(have) and is_integer(wanted):
         t = where(isnan(t), scalar(0, t), t)
-    low, high = _limits(numpy_dtype(have), numpy_dtype(wanted))
-    return convert(apply("Min", apply("Max", t, low), high), wanted)
+    source, target = numpy_dtype(have), numpy_dtype(wanted)
+    low, high = _limits(source, target)
+    found = convert(apply("Min", apply("Max", t, low), high), wanted)
+    if target.kind in "iu" and int(high) < np.iinfo(target).max and source.kind not in "iu":
+        # No float lies between this one and the largest integer.
+        found = where(apply("Greater", t, high), np.asarray(np.iinfo(target).max, target), found)
+    return found
 
 
 def _limits(source: np.dtype[Any], wanted: np.dtype[Any]) -> tuple[Any, Any]:

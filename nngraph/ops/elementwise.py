@@ -176,7 +176,8 @@ def clip(x: Any, x_min: Any, x_max: Any) -> Any:
     t = convert(x)
     if dtype_of(t) == "bool":
         t = convert(t, "int32")
-    if not isinstance(x_min, (int, float)) or not isinstance(x_max, (int, float)):
+    whole = not is_float(dtype_of(t)) and any(isinstance(limit, float) for limit in (x_min, x_max))
+    if whole or not isinstance(x_min, (int, float)) or not isinstance(x_max, (int, float)):
         return minimum(maximum(t, x_min), x_max)
     dtype = numpy_dtype(dtype_of(t))
     return apply("Clip", t, np.asarray(x_min, dtype), np.asarray(x_max, dtype))
@@ -267,8 +268,20 @@ def logical_not(x: Any) -> Any:
 
 
 @public
-def where(condition: Any, x1: Any, x2: Any) -> Any:
-    """Return ``x1`` where the condition holds and ``x2`` elsewhere, broadcast."""
+def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
+    """Return ``x1`` where the condition holds and ``x2`` elsewhere, broadcast.
+
+    Without ``x1`` and ``x2`` the indices where it holds, as :func:`nonzero` gives them.
+
+    Raises:
+        ValueError: only one of ``x1`` and ``x2`` is given.
+    """
+    if (x1 is None) != (x2 is None):
+        raise ValueError("where takes both x1 and x2, or neither")
+    if x1 is None:
+        from nngraph.ops.numpy_more import nonzero
+
+        return nonzero(condition)
     a, b = promote(x1, x2)
     return apply("Where", convert(condition, "bool"), a, b)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from nngraph import ops
 from nngraph.layers.arguments import integer, layer_name
+from nngraph.layers.layer import Layer
 
 __all__ = ["LowRank"]
 
@@ -70,6 +71,7 @@ class LowRank:
         setattr(self, f"lora_{self._lora_name}_a", first)
         setattr(self, f"lora_{self._lora_name}_b", second)
         frozen.trainable = False
+        Layer.structure_version += 1
         self.lora_rank, self.lora_alpha, self.lora_enabled = rank, alpha, True
 
     def _lora_product(self, left: Any) -> Any:

@@ -78,7 +78,7 @@ class EinsumDense(LowRank, Layer):
         self.full_output_shape = tuple(output_sizes[c] for c in out_labels)
         self._kernel = self.add_weight(
             name="kernel",
-            shape=tuple(self._known(c, {**output_sizes, **sizes}) for c in kernel_labels),
+            shape=self._kernel_shape(kernel_labels, {**output_sizes, **sizes}),
             initializer=self.kernel_initializer,
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
@@ -140,12 +140,13 @@ class EinsumDense(LowRank, Layer):
             found[label] = asked.get(label) if size is None else size
         return found
 
-    def _known(self, label: str, sizes: dict[str, int | None]) -> int | None:
-        if label not in sizes:
-            raise ValueError(f"equation {self.equation!r}: {label!r} of the kernel is in neither input nor output")
-        return sizes[label]
+    def _kernel_shape(self, labels: str, sizes: dict[str, int | None]) -> Any:
+        for label in labels:
+            if label not in sizes:
+                raise ValueError(f"equation {self.equation!r}: {label!r} of the kernel is in neither input nor output")
+        return tuple(sizes[label] for label in labels)
 
-    def _bias_shape(self, labels: str, sizes: dict[str, int | None]) -> tuple[int | None, ...]:
+    def _bias_shape(self, labels: str, sizes: dict[str, int | None]) -> Any:
         axes = self.bias_axes or ""
         for label in axes:
             if label not in labels:

@@ -71,6 +71,7 @@ class Embedding(LowRank, Layer):
         # A row's number must not pass through a float of lower precision.
         self.autocast = False
         self._first_table = _table(weights)
+        self.lora_embeddings_a: Any = None
         self._ask_lora(lora_rank, lora_alpha)
         no_quantization(self, quantization_config)
 

@@ -69,7 +69,6 @@ class CategoryEncoding(Layer):
         self.num_tokens = integer(self, "num_tokens", num_tokens)
         self.output_mode = one_of(self, "output_mode", output_mode, _VECTOR_MODES)
         _no_sparse(self, sparse)
-        self.supports_masking = True
 
     def call(self, inputs: Any, count_weights: Any = None) -> Any:
         """Return the vectors."""
@@ -83,10 +82,6 @@ class CategoryEncoding(Layer):
                     f"category {wrong} is out of range: num_tokens={self.num_tokens} has 0 to {self.num_tokens - 1}"
                 )
         return _encoded(indices, self.num_tokens, self.output_mode, self.compute_dtype, count_weights)
-
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """Return no mask: the vectors stand for something else than the inputs' steps."""
-        return None
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -133,7 +128,6 @@ class Discretization(Layer):
         self.bin_boundaries = None if bin_boundaries is None else [float(b) for b in bin_boundaries]
         if self.bin_boundaries is not None and sorted(self.bin_boundaries) != self.bin_boundaries:
             raise ValueError(f"{layer_name(self)}: bin_boundaries must rise, got {self.bin_boundaries}")
-        self.supports_masking = True
 
     def adapt(self, data: Any, steps: int | None = None) -> None:
         """Find boundaries that share the data's numbers equally, forgetting what was learned before.
@@ -164,12 +158,8 @@ class Discretization(Layer):
             return indices
         return _encoded(indices, len(self.bin_boundaries) + 1, self.output_mode, self.compute_dtype)
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """Return the mask for indices; vectors stand for something else than the inputs' steps."""
-        return mask if self.output_mode == "int" else None
-
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, learned boundaries included."""
         described = super().get_config()
         names = ("bin_boundaries", "num_bins", "epsilon", "output_mode")
-        return {**described, **config_of(self, *names)}
+        return {**described, **config_of(self, *names), "sparse": False}

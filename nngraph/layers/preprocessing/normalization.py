@@ -155,7 +155,6 @@ class Normalization(Layer):
         given = {"mean": self.input_mean, "variance": self.input_variance}
         return {
             **super().get_config(),
-            **config_of(self, "invert"),
-            "axis": self.axis or None,
+            **config_of(self, "axis", "invert"),
             **{name: None if value is None else np.asarray(value).tolist() for name, value in given.items()},
         }

@@ -33,7 +33,7 @@ class Dropout(RandomLayer):
         [0.0, 2.0]
     """
 
-    _arguments = ("rate", "noise_shape")
+    _arguments: tuple[str, ...] = ("rate", "noise_shape")
 
     def __init__(
         self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: Any = None, **kwargs: Any
@@ -57,7 +57,7 @@ class _SpatialDropout(Dropout):
     """Drop whole channels."""
 
     rank: int
-    _arguments = ("rate", "data_format")
+    _arguments: tuple[str, ...] = ("rate", "data_format")
 
     def __init__(
         self, rate: float, data_format: str | None, seed: Any, name: str | None, dtype: Any, **kw: Any
@@ -178,7 +178,7 @@ class AlphaDropout(RandomLayer):
         2
     """
 
-    _arguments = ("rate", "noise_shape")
+    _arguments: tuple[str, ...] = ("rate", "noise_shape")
 
     def __init__(
         self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: Any = None, **kwargs: Any

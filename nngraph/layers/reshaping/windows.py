@@ -19,7 +19,7 @@ def pairs(layer: Any, argument: str, value: Any, rank: int) -> tuple[tuple[int, 
     """
     if rank == 1 and isinstance(value, (tuple, list)) and len(value) == 2 and all(_count(v) for v in value):
         value = (value,)
-    many = (value,) * rank if isinstance(value, (int, np.integer)) else value
+    many: Any = (value,) * rank if _count(value) else value
     if isinstance(many, (tuple, list, np.ndarray)) and len(many) == rank:
         found = [(v, v) if _count(v) else v for v in many]
         if all(isinstance(v, (tuple, list, np.ndarray)) and len(v) == 2 and all(map(_count, v)) for v in found):
@@ -29,7 +29,7 @@ def pairs(layer: Any, argument: str, value: Any, rank: int) -> tuple[tuple[int, 
 
 
 def _count(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= 0
 
 
 def spatial_axes(rank: int, data_format: str) -> range:

@@ -157,6 +157,8 @@ class Layer:
         variable.overwrite_with_gradient = overwrite_with_gradient
         variable.trainable = trainable and self._trainable
         variable._added_trainable = trainable  # type: ignore[attr-defined]
+        if trainable and not self._trainable:
+            variable._trainable_when_unfrozen = True  # type: ignore[attr-defined]
         self._own_variables.append(variable)
         Layer.structure_version += 1
         return variable

@@ -106,9 +106,14 @@ def test_evaluation_alone(tmp_path):
     assert scalars(tmp_path / "validation") == [("evaluation_loss_vs_iterations", 7, 0.5)]
 
 
-def test_speed(tmp_path):
-    fit(TensorBoard(tmp_path, write_graph=False, write_steps_per_second=True))
-    assert [value > 0 for tag, _, value in scalars(tmp_path / "train") if tag == "epoch_steps_per_second"] == [True] * 2
+@pytest.mark.parametrize("freq", ["epoch", "batch"])
+def test_speed(tmp_path, monkeypatch, freq):
+    # Each epoch of three steps takes from one reading of the clock to the next.
+    clock = iter([0.0, 1.5, 10.0, 10.5])
+    monkeypatch.setattr("nngraph.callbacks.tensorboard.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    fit(TensorBoard(tmp_path, write_graph=False, write_steps_per_second=True, update_freq=freq))
+    speeds = [value for tag, _, value in scalars(tmp_path / "train") if tag == "epoch_steps_per_second"]
+    assert speeds == [2.0, 6.0]
 
 
 def test_weights_and_images(tmp_path):

@@ -61,6 +61,7 @@ __all__ = [
     "set_max_steps_per_epoch",
     "set_setting",
     "setting",
+    "threads",
     "verify",
 ]
 
@@ -86,6 +87,12 @@ def _parse_path(text: str) -> Path:
 def _parse_level(text: str) -> int:
     if text.strip() not in {"0", "1", "2", "3", "4"}:
         raise ValueError("expected an integer from 0 to 4")
+    return int(text)
+
+
+def _parse_threads(text: str) -> int:
+    if not text.strip().isdigit():
+        raise ValueError("expected a whole number")
     return int(text)
 
 
@@ -137,6 +144,7 @@ SETTINGS: dict[str, Setting] = {
         ),
         Setting("verify", "NNGRAPH_VERIFY", "0", _parse_bool, "Verify the graph between passes (slow)."),
         Setting("device", "NNGRAPH_DEVICE", "auto", _parse_device, "Where models run: auto, cpu or cuda."),
+        Setting("threads", "NNGRAPH_THREADS", "0", _parse_threads, "Threads of one operator; 0 is one for each core."),
         Setting("dump", "NNGRAPH_DUMP", None, _parse_path, "Directory that receives each graph as it is compiled."),
     )
 }
@@ -225,6 +233,11 @@ def verify() -> bool:
 def device() -> str:
     """Return the wanted device, "auto", "cpu" or "cuda" (``NNGRAPH_DEVICE``)."""
     return setting("device")
+
+
+def threads() -> int:
+    """Return how many threads work on one operator, 0 for one on each core (``NNGRAPH_THREADS``)."""
+    return setting("threads")
 
 
 def dump() -> Path | None:

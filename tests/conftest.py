@@ -15,6 +15,7 @@ import pytest
 # Read by the packages when somebody asks, never at import: graphs are verified between passes in every test.
 os.environ.setdefault("NNGRAPH_VERIFY", "1")
 os.environ.setdefault("NNGRAPH_DEVICE", "cpu")
+os.environ.setdefault("NNGRAPH_THREADS", "1")  # the test runner's processes share the cores
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 

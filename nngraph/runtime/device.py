@@ -5,8 +5,11 @@ from __future__ import annotations
 import functools
 import os
 from types import ModuleType
+from typing import Any
 
-__all__ = ["DEVICES", "onnxruntime", "resolve_device"]
+from nngraph import config
+
+__all__ = ["DEVICES", "onnxruntime", "resolve_device", "session_options"]
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -30,6 +33,17 @@ def onnxruntime() -> ModuleType:
     ort.set_default_logger_severity(3)
     module: ModuleType = ort
     return module
+
+
+def session_options(*, single_thread: bool = False) -> Any:
+    """Return options for a new session: quiet, with the number of threads that the settings ask for.
+
+    Every session of the runtime has a pool of threads of its own, except one with a single thread.
+    """
+    options = onnxruntime().SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1 if single_thread else config.threads()
+    return options
 
 
 @functools.cache

@@ -10,13 +10,16 @@ import onnx
 
 from nngraph.ir import numpy_dtype, standardize_dtype
 from nngraph.proto import attribute_to_proto, dtype_to_onnx, node_proto
-from nngraph.runtime.device import onnxruntime
+from nngraph.runtime.device import onnxruntime, session_options
 from nngraph.runtime.kernels import has_kernel, outputs_like_inputs, stand_ins
 from nngraph.schema import OPSET, RUNTIME_OPSET, changed_after, schema_of
 
 __all__ = ["run_node"]
 
 _SESSIONS: dict[Any, Any] = {}
+
+_HEAVY = frozenset({"MatMul", "Gemm", "Einsum", "Conv", "ConvTranspose", "LSTM", "GRU", "RNN", "Attention", "Resize"})
+"""Operators worth a pool of threads; hundreds of small sessions with one each would slow each other down."""
 
 
 def run_node(
@@ -129,6 +132,6 @@ def _open(
     if domain:
         model.opset_import.add(domain=domain, version=1)
     model.graph.CopyFrom(graph)
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
+    options = session_options(single_thread=op not in _HEAVY)
+    options.log_severity_level = 4  # a refusal becomes an exception with the reason; the log need not repeat it
     return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

@@ -10,7 +10,7 @@ import numpy as np
 
 from nngraph.ir import Graph, TensorType, fingerprint
 from nngraph.registry import COMPOSITE_DOMAIN
-from nngraph.runtime.device import onnxruntime, resolve_device
+from nngraph.runtime.device import onnxruntime, resolve_device, session_options
 from nngraph.runtime.kernels import expand_composites, legalize
 from nngraph.serde import to_proto
 
@@ -108,8 +108,7 @@ def _compile(graph: Graph, device: str, optimize: bool) -> Any:
         graph = graph.clone()
         expand_composites(graph)
         legalize(graph)
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
+    options = session_options()
     if not optimize:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     providers = ["CPUExecutionProvider"] if device == "cpu" else ["CUDAExecutionProvider", "CPUExecutionProvider"]

@@ -68,7 +68,7 @@ def softmax_crossentropy(logits: Any, labels: Any) -> tuple[Any, Any]:
     if is_float(dtype_of(labels)):
         return raw.Neg(raw.ReduceSum(raw.Mul(labels, logp), last, keepdims=0)), logp
     index, known = class_index(labels, type_of(logits).shape[-1], dtype_of(logits))
-    picked = raw.Squeeze(raw.GatherElements(logp, raw.Unsqueeze(index, last), axis=-1), last)
+    picked = raw.Squeeze(raw.GatherElements(logp, raw.Unsqueeze(index, last), axis=type_of(logp).rank - 1), last)
     return raw.Neg(raw.Mul(picked, known)), logp
 
 
@@ -186,5 +186,5 @@ def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool 
     last = ints(-1)
     p = _limited(raw.Div(p, raw.ReduceSum(p, last, keepdims=1)))
     index, known = class_index(t, classes, dtype_of(p))
-    picked = raw.Squeeze(raw.GatherElements(p, raw.Unsqueeze(index, last), axis=-1), last)
+    picked = raw.Squeeze(raw.GatherElements(p, raw.Unsqueeze(index, last), axis=type_of(p).rank - 1), last)
     return raw.Neg(raw.Mul(raw.Log(picked), known))

@@ -34,9 +34,9 @@ def softmax_crossentropy_grad(g: Any, logp: Any, labels: Any) -> Any:
     index, known = class_index(labels, type_of(logp).shape[-1], dtype_of(logp))
     spread = raw.Mul(spread, raw.Unsqueeze(known, last))
     # One class of each row is taken off, instead of subtracting a row of labels.
-    return raw.ScatterElements(
-        raw.Mul(raw.Exp(logp), spread), raw.Unsqueeze(index, last), raw.Neg(spread), axis=-1, reduction="add"
-    )
+    rows = raw.Mul(raw.Exp(logp), spread)
+    axis = type_of(logp).rank - 1
+    return raw.ScatterElements(rows, raw.Unsqueeze(index, last), raw.Neg(spread), axis=axis, reduction="add")
 
 
 @vjp("SoftmaxCrossEntropy", domain="nngraph")

@@ -58,7 +58,7 @@ def average_pool_grad(
         raise ValueError(f"the gradient of AveragePool with ceil_mode needs known sizes, got {type_of(g)}")
     image: Any = spatial if spatial is not None else sizes
     share = raw.Div(g, window_counts(window, image, steps, dtype_of(g), bool(count_include_pad)))
-    if spatial is not None and window.tiles(spatial, steps):
+    if spatial is not None and are_known(steps) and window.tiles(spatial, steps):
         return _grown(_upsampled(share, window.kernel), spatial)
     return _spread(share, window, spatial, sizes)
 

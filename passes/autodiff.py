@@ -138,7 +138,7 @@ class _Backward:
         return append_gradients(ys, xs, gs)
 
     def add(self, value: Value, gradient: Any) -> None:
-        if gradient is None or (value not in self.active and value not in self.ys):
+        if gradient is None or (value not in self.active and all(value is not y for y in self.ys)):
             return
         self.parts.setdefault(value, []).append(self.fitted(gradient, value))
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 from typing import Any
@@ -114,11 +114,11 @@ class Match:
         """Return a refusal, for ``check`` to return."""
         return Refusal(reason, value)
 
-    def outside_use(self) -> Value | None:
-        """Return an inner value that something outside of the match uses."""
+    def outside_use(self, allowed: Sequence[str] = ()) -> Value | None:
+        """Return an inner value that something outside of the match uses; nodes bound by ``allowed`` may be."""
         matched = set(self.calls.values())
-        for node in matched:
-            if node is self.root:
+        for call, node in self.calls.items():
+            if node is self.root or call.bind in allowed:
                 continue
             for value in node.outputs:
                 if value.is_output or any(user not in matched for user, _ in value.uses):

@@ -7,7 +7,7 @@ every reason it gives for refusing, one in which it refuses; tests run them all.
 * :class:`LocalRule`: one function that looks at one node and its surroundings.
 
 Values inside a matched pattern may not be used elsewhere (the rule would compute them twice), unless the rule says
-``shared = True``.
+``shared = True``, or names their nodes in ``shared_nodes``.
 """
 
 from __future__ import annotations
@@ -111,6 +111,9 @@ class PatternRule(Rule):
     shared: ClassVar[bool] = False
     """Whether inner values may have uses outside of the pattern."""
 
+    shared_nodes: ClassVar[tuple[str, ...]] = ()
+    """Names of bound nodes that may have uses outside of the pattern."""
+
     _traced: ClassVar[tuple[Call, ...]]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -149,7 +152,7 @@ class PatternRule(Rule):
         refusal = self.check(match)
         if refusal is not None or self.shared:
             return refusal
-        used = match.outside_use()
+        used = match.outside_use(self.shared_nodes)
         return None if used is None else Refusal("an inner value is used elsewhere", used)
 
     def explain(self, node: Node) -> str | None:

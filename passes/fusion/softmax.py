@@ -99,4 +99,76 @@ class SumOfSoftmax(LocalRule):
         return op.constant(np.ones(node.output.shape, numpy_dtype(p.dtype)), "one")
 
 
-RULES: tuple[Rule, ...] = (LogOfSoftmax(), ExpToSoftmax(), SumOfSoftmax())
+def _gradient(g: Any, p: Any, axes: Any = (-1,)) -> Any:
+    weighted = raw.Mul(g, p)
+    return raw.Sub(weighted, raw.Mul(p, raw.ReduceSum(weighted, np.array(axes), keepdims=1)))
+
+
+class GradientOfSoftmax(PatternRule):
+    """``(g ± c) p − p Σ (g ± c) p = g p − p Σ g p`` for ``p = Softmax(x)`` and c that is the same along its axis.
+
+    Losses that divide p by its sum add such a c to the gradient.
+    """
+
+    shared_nodes = ("softmax",)
+    examples = (
+        example(lambda x, g, c: _gradient(raw.Add(g, c), raw.Softmax(x)), _X, _X, "float32[batch, 1]"),
+        example(lambda x, g, c: _gradient(raw.Add(c, g), raw.Softmax(x)), _X, _X, "float32[]"),
+        example(lambda x, g, c: _gradient(raw.Sub(g, c), raw.Softmax(x)), _X, _X, "float32[1, 1]"),
+        example(
+            lambda x, g, c: (lambda s: (_gradient(s, raw.Softmax(x)), s))(raw.Add(g, c)),
+            _X,
+            _X,
+            "float32[batch, 1]",
+            refuses="an inner value is used elsewhere",
+        ),
+        example(
+            lambda x, g, c: _gradient(raw.Add(g, c), raw.Softmax(x)),
+            _X,
+            _X,
+            _X,
+            refuses="c differs along the axis of Softmax",
+        ),
+        example(
+            lambda x, g, c: _gradient(raw.Add(g, c), raw.Softmax(x), [0]),
+            _X,
+            _X,
+            "float32[batch, 1]",
+            refuses="the sum does not run over the axis of Softmax",
+        ),
+        example(
+            lambda x, g, c: _gradient(raw.Add(g, c), raw.Softmax(x)),
+            _X,
+            "float32[4]",
+            "float32[batch, 1]",
+            refuses="g is spread",
+        ),
+    )
+
+    @staticmethod
+    def pattern(op: Any, x: Any, g: Any, c: Any, axes: Any) -> Any:
+        p = op.Softmax(x, _bind="softmax")
+        weighted = op.Mul(op.either(op.Add(g, c), op.Sub(g, c)), p)
+        return op.Sub(weighted, op.Mul(p, op.ReduceSum(weighted, axes, keepdims=1, _bind="sum")))
+
+    def check(self, match: Match) -> Refusal | None:
+        softmax = match.node("softmax")
+        rank = match.x.ndim
+        axis = softmax.attributes.get("axis", -1) % rank
+        if axes_of(match.node("sum")) != (axis,):
+            return match.refuse("the sum does not run over the axis of Softmax", match.axes)
+        along = axis - rank + match.c.ndim  # where c has that axis, if it does
+        if along >= 0 and match.c.shape[along] != 1:
+            return match.refuse("c differs along the axis of Softmax", match.c)
+        if match.g.shape != match.x.shape:
+            return match.refuse("g is spread", match.g)
+        return None
+
+    def rewrite(self, op: Builder, match: Match) -> Value:
+        p = match.node("softmax").output
+        weighted = op.Mul(match.g, p)
+        value: Value = op.Sub(weighted, op.Mul(p, op.ReduceSum(weighted, match.axes, keepdims=1)))
+        return value
+
+
+RULES: tuple[Rule, ...] = (LogOfSoftmax(), ExpToSoftmax(), SumOfSoftmax(), GradientOfSoftmax())

@@ -10,9 +10,9 @@ from collections import deque
 
 from nngraph.ir import Graph, Node, Value, numpy_dtype
 from passes.layout.agnostic import Agnostic, Perm, agnostic
-from passes.simplify.views import permutation
+from passes.simplify.views import goes_into_matmul, permutation
 
-__all__ = ["Forms", "bytes_of", "goes_into_matmul", "inverse"]
+__all__ = ["Forms", "bytes_of", "inverse"]
 
 _GUESS = 32
 """What a size that is only a name counts as."""
@@ -34,14 +34,6 @@ def bytes_of(value: Value) -> int:
     for dim in value.shape:
         count *= dim if isinstance(dim, int) else _GUESS
     return count * (1 if value.dtype == "string" else numpy_dtype(value.dtype).itemsize)
-
-
-def goes_into_matmul(node: Node) -> bool:
-    """Whether a transpose swaps the last two axes for matrix products only, which take such an operand as it is."""
-    perm = permutation(node)
-    swaps = perm[:-2] == tuple(range(len(perm) - 2)) and len(perm) >= 2
-    users = node.output.users
-    return swaps and bool(users) and not node.output.is_output and all(u.op_id in ("MatMul", "Gemm") for u in users)
 
 
 class Forms:

@@ -20,9 +20,15 @@ from passes.base import Pass
 from passes.layout.agnostic import Perm
 from passes.layout.choose import choose
 from passes.layout.flip import flip_nodes
-from passes.layout.forms import Forms, bytes_of, goes_into_matmul, inverse
+from passes.layout.forms import Forms, bytes_of, inverse
 from passes.rewrite import rewrite
-from passes.simplify.views import ComposeTransposes, RemoveTranspose, TransposeToReshape, permutation
+from passes.simplify.views import (
+    ComposeTransposes,
+    RemoveTranspose,
+    TransposeToReshape,
+    goes_into_matmul,
+    permutation,
+)
 
 __all__ = ["Transposes"]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from nngraph.ir import Node
+from nngraph.ir import Node, Shape, Value
 from nngraph.ops import raw
-from passes.build import Builder
+from passes.build import Builder, splat
 from passes.rewrite import LocalRule, Refusal, Result, Rule, example
 from passes.simplify.views import VIEWS, reshape_target
 
@@ -138,4 +139,79 @@ class KeepReducedAxes(LocalRule):
         return op.node(inner.op, list(inner.inputs), **{**inner.attributes, "keepdims": keep})
 
 
-RULES: tuple[Rule, ...] = (ReduceNothing(), ReduceReduced(), KeepReducedAxes())
+class NegAfterSum(LocalRule):
+    """``Σ −x = −Σ x`` and ``mean(−x) = −mean(x)``: the result is smaller, and the sign may vanish in what follows."""
+
+    roots = ("ReduceSum", "ReduceMean")
+    examples = (
+        example(lambda x: raw.ReduceSum(raw.Neg(x), _i64(0), keepdims=1), "float32[batch, 3]"),
+        example(lambda x: raw.ReduceMean(raw.Neg(x), keepdims=0), "float32[2, 3]"),
+        example(
+            lambda x: (lambda n: (raw.ReduceSum(n), raw.Exp(n)))(raw.Neg(x)),
+            "float32[3]",
+            refuses="−x is used elsewhere",
+        ),
+    )
+
+    def apply(self, node: Node, op: Builder) -> Result:
+        x = node.inputs[0]
+        made = x.producer if x is not None else None
+        if x is None or made is None or made.op_id != "Neg":
+            return None
+        if len(x.uses) > 1 or x.is_output:
+            return Refusal("−x is used elsewhere", x)
+        return op.Neg(op.node(node.op, [made.inputs[0], *node.inputs[1:]], **node.attributes))
+
+
+class RatioOfSizes(LocalRule):
+    """``Size(x) / max(Size(y), 1)`` and ``Size(x) / Size(y)`` are constant when x and y have the same named sizes.
+
+    Gradients of means divide by such a ratio.
+    """
+
+    roots = ("Div",)
+    examples = (
+        example(
+            lambda x: raw.Div(raw.Size(x), raw.Max(raw.Size(raw.ReduceMax(x, _i64(1), keepdims=1)), np.int64(1))),
+            "float32[batch, 3]",
+        ),
+        example(lambda x, y: raw.Div(raw.Size(x), raw.Size(y)), "float32[batch, 3]", "float32[2, batch]"),
+        example(
+            lambda x, y: raw.Div(raw.Size(x), raw.Size(y)),
+            "float32[a, 2]",
+            "float32[b, 2]",
+            refuses="the named sizes differ",
+        ),
+        example(
+            lambda x, y: raw.Div(raw.Size(x), raw.Max(raw.Size(y), np.int64(1))),
+            "float32[a, 2]",
+            "float32[a, 0]",
+            refuses="a size is 0",
+        ),
+    )
+
+    def apply(self, node: Node, op: Builder) -> Result:
+        above, below = node.inputs
+        made = below.producer if below is not None else None
+        if made is not None and made.op_id == "Max" and len(made.inputs) == 2 and splat(made.inputs[1]) == 1:
+            below = made.inputs[0]
+        shapes = [_measured(v) for v in (above, below)]
+        if shapes[0] is None or shapes[1] is None:
+            return None
+        names = [sorted(d for d in shape if isinstance(d, str)) for shape in shapes if shape is not None]
+        counts = [prod(d for d in shape if isinstance(d, int)) for shape in shapes if shape is not None]
+        if names[0] != names[1]:
+            return Refusal("the named sizes differ", node.output)
+        if 0 in counts:
+            return Refusal("a size is 0", node.output)
+        return op.constant(np.array(counts[0] // counts[1], np.int64), "ratio")
+
+
+def _measured(value: Value | None) -> Shape | None:
+    """Return the shape of the tensor of which a value is the Size."""
+    made = value.producer if value is not None else None
+    measured = made.inputs[0] if made is not None and made.op_id == "Size" else None
+    return None if measured is None else measured.shape
+
+
+RULES: tuple[Rule, ...] = (ReduceNothing(), ReduceReduced(), KeepReducedAxes(), NegAfterSum(), RatioOfSizes())

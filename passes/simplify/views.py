@@ -13,7 +13,7 @@ from nngraph.symbolic import sizes_of
 from passes.build import Builder
 from passes.rewrite import LocalRule, Refusal, Result, Rule, example
 
-__all__ = ["RULES", "VIEWS", "reshape_target"]
+__all__ = ["RULES", "VIEWS", "goes_into_matmul", "permutation", "reshape_target"]
 
 VIEWS = frozenset(("Reshape", "Squeeze", "Unsqueeze", "Flatten"))
 """Operators that keep the elements in their order and only change the shape."""
@@ -203,13 +203,21 @@ def _same_names(a: Shape, b: Shape) -> bool:
 
 
 class ComposeTransposes(LocalRule):
-    """``Transpose(Transpose(x, p), q) = Transpose(x, r)`` with ``r[k] = p[q[k]]``; ``= x`` when r changes nothing."""
+    """``Transpose(Transpose(x, p), q) = Transpose(x, r)`` with ``r[k] = p[q[k]]``; ``= x`` when r changes nothing.
+
+    A swap of the last two axes that goes into matrix products costs nothing there; it stays where p is needed anyhow.
+    """
 
     roots = ("Transpose",)
     examples = (
         example(lambda x: raw.Transpose(raw.Transpose(x, perm=(0, 2, 1)), perm=(0, 2, 1)), "float32[2, 3, 4]"),
         example(lambda x: raw.Transpose(raw.Transpose(x, perm=(1, 2, 0)), perm=(1, 0, 2)), "float32[2, 3, 4]"),
         example(lambda x: raw.Transpose(raw.Transpose(x)), "float32[batch, n]"),
+        example(
+            lambda x: (lambda t: raw.MatMul(t, raw.Transpose(t, perm=(0, 2, 1))))(raw.Transpose(x, perm=(1, 0, 2))),
+            "float32[2, 3, 4]",
+            refuses="the product takes it as it is",
+        ),
     )
 
     def apply(self, node: Node, op: Builder) -> Result:
@@ -219,7 +227,11 @@ class ComposeTransposes(LocalRule):
         inner, outer = permutation(middle.producer), permutation(node)
         x = middle.producer.inputs[0]
         composed = tuple(inner[k] for k in outer)
-        return x if composed == tuple(range(len(composed))) else op.Transpose(x, perm=composed)
+        if composed == tuple(range(len(composed))):
+            return x
+        if len(middle.uses) > 1 and goes_into_matmul(node):
+            return Refusal("the product takes it as it is", node.output)
+        return op.Transpose(x, perm=composed)
 
 
 class RemoveTranspose(LocalRule):
@@ -257,6 +269,14 @@ class TransposeToReshape(LocalRule):
         if target is None:
             return Refusal("two sizes are known only by name", node.output)
         return x if x.shape == node.output.shape else _reshape(op, x, target)
+
+
+def goes_into_matmul(node: Node) -> bool:
+    """Whether a transpose swaps the last two axes for matrix products only, which take such an operand as it is."""
+    perm = permutation(node)
+    swaps = len(perm) >= 2 and perm == (*range(len(perm) - 2), len(perm) - 1, len(perm) - 2)
+    users = node.output.users
+    return swaps and bool(users) and not node.output.is_output and all(u.op_id in ("MatMul", "Gemm") for u in users)
 
 
 def permutation(node: Node) -> tuple[int, ...]:
@@ -298,6 +318,30 @@ class RemovePad(LocalRule):
     def apply(self, node: Node, op: Builder) -> Result:
         pads = node.inputs[1]
         return node.inputs[0] if pads is not None and pads.data is not None and not pads.data.any() else None
+
+
+class ConcatOfSplit(LocalRule):
+    """``Concat(Split(x)) = x`` along one axis, all parts in their order."""
+
+    roots = ("Concat",)
+    examples = (
+        example(lambda x: raw.Concat(*raw.Split(x, _i64(1, 2), axis=1, outputs=2), axis=-1), "float32[batch, 3]"),
+        example(
+            lambda x: raw.Concat(*reversed(raw.Split(x, _i64(1, 2), axis=0, outputs=2)), axis=0),
+            "float32[3]",
+            refuses="the parts stand in another order, or along another axis",
+        ),
+    )
+
+    def apply(self, node: Node, op: Builder) -> Result:
+        split = node.inputs[0].producer if node.inputs[0] is not None else None
+        if split is None or split.op_id != "Split" or any(v is None or v.producer is not split for v in node.inputs):
+            return None
+        rank = node.output.ndim
+        same = split.attributes.get("axis", 0) % rank == node.attributes["axis"] % rank
+        if not same or node.inputs != split.outputs:
+            return Refusal("the parts stand in another order, or along another axis", node.output)
+        return split.inputs[0]
 
 
 class RemoveSplit(LocalRule):
@@ -372,6 +416,7 @@ RULES: tuple[Rule, ...] = (
     RemoveSplit(),
     ConcatWithoutEmpty(),
     ConcatOfConcat(),
+    ConcatOfSplit(),
     ComposeTransposes(),
     TransposeToReshape(),
     ViewOfView(),

@@ -13,6 +13,7 @@ from nngraph.ops.axes import ints, rank, reshaped, sizes
 from nngraph.ops.core import convert, dtype_of, type_of
 from nngraph.ops.dispatch import public
 from nngraph.ops.shapes import pad
+from nngraph.ops.trace import apply
 from nngraph.ops.vjp import raw, vjp
 from nngraph.ops.windows import check_data_format, per_axis
 
@@ -121,7 +122,7 @@ def _resized(x: Any, axes: Sequence[int], target: Sequence[int], method: str, an
     if not static:
         return _at_run_time(x, axes, target, method, antialias)
     if method == "bilinear" and not antialias and dtype == "float32":
-        return raw.Resize(x, None, None, ints(*target), axes=tuple(axes), mode="linear")
+        return _resize_node(x, axes, target, mode="linear")
     for axis, have, want in zip(axes, known, target, strict=True):
         if have != want:
             x = _along(x, axis, _weights(int(have), want, method, antialias))
@@ -133,17 +134,17 @@ def _at_run_time(x: Any, axes: Sequence[int], target: Sequence[int], method: str
     if mode is None or antialias:
         option = "antialias=True" if antialias else f"interpolation={method!r}"
         raise ValueError(f"resize: {option} needs images of known height and width, got {type_of(x)}")
-    return raw.Resize(
-        x,
-        None,
-        None,
-        ints(*target),
-        axes=tuple(axes),
-        mode=mode,
-        nearest_mode="round_prefer_ceil",
-        cubic_coeff_a=-0.5,
-        exclude_outside=1 if mode == "cubic" else 0,
+    exclude = 1 if mode == "cubic" else 0
+    return _resize_node(
+        x, axes, target, mode=mode, nearest_mode="round_prefer_ceil", cubic_coeff_a=-0.5, exclude_outside=exclude
     )
+
+
+def _resize_node(x: Any, axes: Sequence[int], target: Sequence[int], **attributes: Any) -> Any:
+    kind = type_of(x)
+    wanted = dict(zip(axes, target, strict=True))
+    types = [kind.with_shape(wanted.get(k, d) for k, d in enumerate(kind.shape))]
+    return apply("Resize", x, None, None, ints(*target), axes=tuple(axes), types=types, **attributes)
 
 
 # -- interpolation as a matrix --------------------------------------------------------------------------------------

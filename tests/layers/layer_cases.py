@@ -25,9 +25,9 @@ class Sub:
     name: str
     arguments: dict[str, Any]
 
-    def make(self, layers: Any) -> Any:
+    def make(self, layers: Any, **more: Any) -> Any:
         """Make the layer with the classes of one package."""
-        return getattr(layers, self.name)(**self.arguments)
+        return getattr(layers, self.name)(**self.arguments, **more)
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Case:
         mask: share of the steps that are masked out, or None for no mask.
         free: axes whose sizes may be None.
         gradient: whether there is one.
+        numeric: whether it is that of finite differences; not where a part counts as a constant.
         call: further arguments of the call.
     """
 
@@ -56,6 +57,7 @@ class Case:
     mask: float | None = None
     free: Sequence[int] = (0,)
     gradient: bool = True
+    numeric: bool = True
     call: dict[str, Any] = field(default_factory=dict)
     note: str = ""
 
@@ -66,7 +68,7 @@ class Case:
 
     def make(self, layers: Any, **more: Any) -> Any:
         """Make the layer with the classes of one package."""
-        found = {k: v.make(layers) if isinstance(v, Sub) else v for k, v in self.arguments.items()}
+        found = {k: v.make(layers, **more) if isinstance(v, Sub) else v for k, v in self.arguments.items()}
         return getattr(layers, self.name)(**found, **more)
 
     @property
@@ -300,6 +302,7 @@ NORMALIZATION = [
         {"renorm": True, "renorm_clipping": {"rmax": 1.5, "rmin": 0.5, "dmax": 0.8}, "renorm_momentum": 0.9},
         (4, 3),
         training=True,
+        numeric=False,
         note="renorm",
     ),
     Case("LayerNormalization", {}, (2, 3, 4), free=(0, 1)),
@@ -318,6 +321,7 @@ NORMALIZATION = [
         {"layer": Sub("Dense", {"units": 3}), "power_iterations": 2},
         (2, 4),
         training=True,
+        numeric=False,
         note="training",
     ),
 ]

@@ -34,6 +34,12 @@ def sizes(x: Any) -> list[Any]:
     return list(shape(x))
 
 
+def as_sizes(shape: Any) -> list[Any]:
+    """Return a shape's sizes in a list: numbers as ``int``, others (scalars of the graph) as they are."""
+    given = shape if isinstance(shape, (list, tuple, np.ndarray)) else [shape]
+    return [int(d) if isinstance(d, (int, np.integer, np.ndarray)) else d for d in given]
+
+
 def axis_of(axis: Any, ndim: int, what: str) -> int:
     """Return an axis as a number from 0.
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from nngraph.config import floatx
 from nngraph.ir import Value, numpy_dtype, standardize_dtype
-from nngraph.ops.axes import axes_of, ints, rank, scalar, sizes
+from nngraph.ops.axes import as_sizes, axes_of, ints, rank, scalar, sizes
 from nngraph.ops.core import convert, convert_to_tensor, dtype_of, promote, result_type, shape_vector, type_of
 from nngraph.ops.dispatch import public
 from nngraph.ops.trace import apply, is_traced
@@ -48,7 +48,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
         dtype: dtype; the default float type if absent.
     """
     wanted = standardize_dtype(dtype) if dtype is not None else floatx()
-    dims = list(shape) if isinstance(shape, (list, tuple)) else [shape]
+    dims = as_sizes(shape)
     value = convert(fill_value, wanted)
     if not is_traced(value, *(d for d in dims if isinstance(d, Value))):
         return np.array(np.broadcast_to(np.asarray(value), [int(d) for d in dims]))

@@ -11,7 +11,7 @@ import numpy as np
 from nngraph.errors import unknown_name
 from nngraph.ir import Value, numpy_dtype
 from nngraph.ir.operators import OPERATORS
-from nngraph.ops.axes import axis_of, ints, rank, sizes, sliced
+from nngraph.ops.axes import as_sizes, axis_of, ints, rank, sizes, sliced
 from nngraph.ops.core import convert, dtype_of, shape_vector, type_of
 from nngraph.ops.creation import full
 from nngraph.ops.dispatch import public
@@ -206,7 +206,7 @@ def slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
         [[3, 4], [6, 7]]
     """
     t = convert(inputs)
-    lengths = list(shape)
+    lengths = as_sizes(shape)
     starts = _starts(t, start_indices, "slice")
     ends: list[Any] = []
     for axis, (start, length) in enumerate(zip(starts, lengths, strict=True)):

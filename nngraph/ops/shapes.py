@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nngraph.ir.operators import OPERATORS
-from nngraph.ops.axes import axes_of, axis_of, ints, rank, reshaped, scalar, sizes, sliced
+from nngraph.ops.axes import as_sizes, axes_of, axis_of, ints, rank, reshaped, scalar, sizes, sliced
 from nngraph.ops.core import convert, promote, shape_vector, type_of
 from nngraph.ops.dispatch import public
 from nngraph.ops.trace import apply
@@ -52,16 +52,10 @@ def reshape(x: Any, newshape: Any) -> Any:
         (2, 3)
     """
     t = convert(x)
-    target = list(newshape) if isinstance(newshape, (list, tuple)) else newshape
-    if not isinstance(target, list):
-        if isinstance(target, (int, np.integer)):
-            target = [target]
-        elif isinstance(target, np.ndarray):
-            target = target.reshape(-1).tolist()
-        else:  # a shape computed at run time
-            return apply("Reshape", t, convert(target, "int64"))
-    target = [-1 if d is None else d for d in target]
-    if target.count(-1) > 1:
+    if not isinstance(newshape, (list, tuple, int, np.integer, np.ndarray)):  # a shape computed at run time
+        return apply("Reshape", t, convert(newshape, "int64"))
+    target = [-1 if d is None else d for d in as_sizes(newshape)]
+    if [d for d in target if isinstance(d, int)].count(-1) > 1:
         raise ValueError(f"reshape: only one size may be -1, got {tuple(target)}")
     dims = sizes(t)
     if all(isinstance(d, int) for d in (*dims, *target)):
@@ -254,7 +248,7 @@ def broadcast_to(x: Any, shape: Any) -> Any:
         ValueError: the shape is not one that the tensor broadcasts to.
     """
     t = convert(x)
-    target = list(shape)
+    target = as_sizes(shape)
     have = tuple(t.shape)
     fits = len(have) <= len(target) and all(
         h == 1 or not isinstance(h, int) or not isinstance(w, int) or h == w
@@ -262,7 +256,8 @@ def broadcast_to(x: Any, shape: Any) -> Any:
     )
     if not fits:
         raise ValueError(f"broadcast_to: a tensor of shape {have} does not broadcast to {tuple(target)}")
-    return t if have == tuple(target) else apply("Expand", t, shape_vector(target))
+    same = all(isinstance(w, int) for w in target) and have == tuple(target)
+    return t if same else apply("Expand", t, shape_vector(target))
 
 
 @public

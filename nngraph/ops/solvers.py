@@ -136,8 +136,8 @@ def _system(a: Any, b: Any, what: str) -> tuple[Any, Any, bool]:
         raise ValueError(f"{what}: matrices of {n} rows and right-hand sides of {m} rows do not fit")
     batch = max(rank(matrix), rank(right)) - 2
     if tuple(matrix.shape[:-2]) != tuple(right.shape[:-2]):
-        lead_a, lead_b = _lead(matrix, batch), _lead(right, batch)
-        common = [q if p == 1 else p for p, q in zip(lead_a, lead_b, strict=True)]
+        pairs = zip(_lead(matrix, batch), _lead(right, batch), strict=True)
+        common = [q if isinstance(p, int) and p == 1 else p for p, q in pairs]
         matrix = broadcast_to(matrix, [*common, *sizes(matrix)[-2:]])
         right = broadcast_to(right, [*common, *sizes(right)[-2:]])
     return matrix, right, single

@@ -386,6 +386,26 @@ def test_arrays_are_read(array, protocol):
         assert result.shape == array.shape and result.dtype == array.dtype
 
 
+@pytest.mark.parametrize(
+    ("code", "order", "expected"), [(b"u1", b"|", "u1"), (b"i2", b">", ">i2"), (b"i2", b"<", "<i2")]
+)
+def test_arrays_of_python_2_are_read(code, order, expected):
+    # As numpy under Python 2 wrote them, in which CIFAR is distributed: strings where Python 3 writes text or bytes.
+    data = (
+        b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+        b"(K\x01K" + bytes([4 // np.dtype(expected).itemsize]) + b"\x85cnumpy\ndtype\nU\x02" + code + b"K\x00K\x01\x87R"
+        b"(K\x03U\x01" + order + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U\x04\x01\x02\x03\x04tb."
+    )
+    result = load(data)
+    np.testing.assert_array_equal(result, np.frombuffer(b"\x01\x02\x03\x04", expected))
+    assert result.dtype == expected
+
+
+def test_arrays_inside_lists_are_read():
+    (array,) = load(pickle.dumps({"a": [np.arange(2)]}, 2))["a"]
+    np.testing.assert_array_equal(array, [0, 1])
+
+
 def test_strings_of_python_2_are_read():
     # {'labels': [3], 'data': <bytes>}, as Python 2 writes it.
     assert load(b"\x80\x02}q\x00(U\x06labelsq\x01]q\x02K\x03aU\x04dataq\x03U\x02\xff\x00q\x04u.") == {

@@ -120,6 +120,16 @@ def test_arrays_survive_json(array):
     assert result.dtype == array.dtype and result.shape == array.shape
 
 
+def test_a_dict_that_describes_nothing_stays_a_dict():
+    register_keras_serializable("pkg")(Box)
+    inner = serialize_keras_object(Box(1))
+    result = deserialize_keras_object({"class_name": "x", "box": inner, "more": {"config": {}}})
+    assert result["class_name"] == "x" and result["more"] == {"config": {}} and type(result["box"]) is Box
+    # A description inside a configuration is left to the class around it.
+    held = deserialize_keras_object(serialize_keras_object(Box({"class_name": "x"}, Box(2))))
+    assert held.value == {"class_name": "x"} and held.inner.value == 2
+
+
 def test_numpy_scalars_and_dtypes_become_plain():
     values = [np.float32(0.5), np.int64(3), np.bool_(True), np.dtype("float16"), np.uint8, float, np.float64(2.5)]
     plain = serialize_keras_object(values)

@@ -106,14 +106,33 @@ def overlaps(a, b):
     )
 
 
-def test_drawn_boxes_do_not_overlap_and_stay_inside(two_inputs):
-    root = ElementTree.fromstring(model_to_dot(two_inputs, show_shapes=True, expand_nested=True).to_svg())
+@pytest.mark.parametrize("which", ["model", "one box"])
+def test_drawn_boxes_do_not_overlap_and_hold_their_text(two_inputs, which):
+    one = Diagram([Box("a", ["a title of some length", "second line", "third"])])
+    diagram = one if which == "one box" else model_to_dot(two_inputs, show_shapes=True, expand_nested=True)
+    root = ElementTree.fromstring(diagram.to_svg())
     boxes = [rect for rect in root.findall(f"{SVG}rect") if rect.get("rx")]
-    assert len(boxes) == 8
+    assert len(boxes) == len(diagram.boxes)
     assert not [1 for i, a in enumerate(boxes) for b in boxes[:i] if overlaps(a, b)]
     for box in boxes:
         for low, size in (("x", "width"), ("y", "height")):
-            assert float(box.get(low)) >= 0 and float(box.get(low)) + float(box.get(size)) <= float(root.get(size))
+            assert float(box.get(low)) >= 0
+            assert float(box.get(low)) + float(box.get(size)) <= float(root.get(size))
+    texts = iter(root.findall(f"{SVG}text"))
+    for box, drawn in zip(diagram.boxes, boxes, strict=True):
+        baselines = [float(next(texts).get("y")) for _ in box.lines]
+        assert baselines == sorted(set(baselines))
+        top = float(drawn.get("y"))
+        assert top + 10 <= baselines[0] and baselines[-1] <= top + float(drawn.get("height"))
+
+
+def test_a_row_is_centred_and_keeps_the_order_of_the_row_above():
+    boxes = [Box(key, ["same"]) for key in "abcde"]
+    centres = Diagram(boxes, [("a", "c"), ("b", "d"), ("c", "e"), ("d", "e")])._layout()
+    assert centres["e"][0] == (centres["a"][0] + centres["b"][0]) / 2
+    assert (centres["a"][0], centres["b"][0]) == (centres["c"][0], centres["d"][0])
+    crossed = Diagram(boxes, [("a", "d"), ("b", "c"), ("c", "e"), ("d", "e")])._layout()
+    assert crossed["d"][0] == crossed["a"][0] < crossed["b"][0] == crossed["c"][0]
 
 
 def test_a_row_lies_below_those_it_needs():
@@ -126,6 +145,7 @@ def test_a_row_lies_below_those_it_needs():
 
 def test_text_is_quoted():
     diagram = Diagram([Box('a"b', ['x "y" \\ <z>'])])
+    assert '"a" [label="one\\ntwo"];' in Diagram([Box("a", ["one", "two"])]).to_string()
     assert '"a\\"b" [label="x \\"y\\" \\\\ <z>"];' in diagram.to_string()
     assert 'x "y" \\ &lt;z&gt;' in diagram.to_svg()
 

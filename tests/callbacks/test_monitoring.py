@@ -68,7 +68,7 @@ def test_defaults_are_those_of_keras():
     assert (early.monitor, early.patience, early.min_delta, early.restore_best_weights) == ("val_loss", 0, 0, False)
     assert (reduce.monitor, reduce.factor, reduce.patience, reduce.min_delta) == ("val_loss", 0.1, 10, 1e-4)
     assert (reduce.cooldown, reduce.min_lr, reduce.verbose) == (0, 0.0, 0)
-    checkpoint = ModelCheckpoint("a")
+    checkpoint = ModelCheckpoint("a.onnx")
     assert (checkpoint.save_freq, checkpoint.save_best_only, checkpoint.save_weights_only) == ("epoch", False, False)
 
 
@@ -147,9 +147,9 @@ def test_reduce_on_plateau_warns_of_a_missing_result():
             ["01-1.00.onnx", "02-0.90.onnx", "05-0.80.onnx"],
         ),
         (
-            "w.weights.h5",
+            "w.weights.npz",
             {"save_best_only": True, "save_weights_only": True, "mode": "max"},
-            ["weights:w.weights.h5"],
+            ["weights:w.weights.npz"],
         ),
         ("a.onnx", {"save_best_only": True, "initial_value_threshold": 0.92}, ["a.onnx"] * 2),
     ],
@@ -271,10 +271,10 @@ def scheduled_model():
         (lambda: ReduceLROnPlateau(factor=1.0), "factor must be below 1"),
         (lambda: ReduceLROnPlateau(foo=1), "ReduceLROnPlateau has no argument 'foo'"),
         (
-            lambda: ModelCheckpoint("a", save_freq="x"),
+            lambda: ModelCheckpoint("a.onnx", save_freq="x"),
             "save_freq must be 'epoch' or a number of batches. Received: 'x'",
         ),
-        (lambda: ModelCheckpoint("a", save_freq=True), "save_freq must be"),
+        (lambda: ModelCheckpoint("a.onnx", save_freq=True), "save_freq must be"),
         (lambda: run(ModelCheckpoint("{foo}.onnx"), [1]), "has a field 'foo' of no result; known are epoch, val_loss"),
         (lambda: LearningRateScheduler(0.1), "schedule must be a function"),
         (

@@ -147,11 +147,13 @@ def _learning_rate(callback: Callback) -> float:
     """Return the learning rate, after making sure that it can be set."""
     rate = callback.model.optimizer.learning_rate
     own = getattr(callback.model.optimizer, "_learning_rate", rate)
+    schedule = getattr(callback.model.optimizer, "_schedule", None)
     for candidate in (rate, own):
         if not hasattr(candidate, "assign"):
+            kind = type(candidate if schedule is None else schedule).__name__
             raise ValueError(
-                f"{type(callback).__name__} sets the learning rate, but that of the optimizer is given by "
-                f"{type(candidate).__name__}. Compile with a number as the learning rate, or leave the callback out."
+                f"{type(callback).__name__} sets the learning rate, but that of the optimizer is given by {kind}. "
+                "Compile with a number as the learning rate, or leave the callback out."
             )
     return float(rate)
 

@@ -27,7 +27,8 @@ class ModelCheckpoint(MonitorCallback):
         initial_value_threshold: a value that must be beaten before anything is saved.
 
     Raises:
-        ValueError: ``save_freq`` or ``mode`` is unknown.
+        ValueError: ``save_freq`` or ``mode`` is unknown, or ``filepath`` has another ending than ".onnx" (".npz" for
+            weights).
         KeyError: ``filepath`` names a result that does not exist.
 
     >>> ModelCheckpoint("best.onnx", save_best_only=True).monitor
@@ -51,6 +52,13 @@ class ModelCheckpoint(MonitorCallback):
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
         self.save_freq = check_save_freq("ModelCheckpoint", save_freq)
+        ending = ".npz" if save_weights_only else ".onnx"
+        if not self.filepath.endswith(ending):
+            what = "weights" if save_weights_only else "models"
+            raise ValueError(
+                f"ModelCheckpoint: {what} are saved as {ending} files; "
+                f"got {self.filepath!r}, write {str(Path(self.filepath).with_suffix(ending))!r}."
+            )
         self._epoch = 0
         self._batches_since_save = 0
         if self.save_freq != "epoch":

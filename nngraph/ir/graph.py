@@ -337,7 +337,7 @@ class Graph:
 
     def make_constant(self, value: Value, data: np.ndarray[Any, Any]) -> None:
         """Turn a graph input into a constant that holds ``data``."""
-        self.inputs.remove(value)
+        self.inputs[:] = [v for v in self.inputs if v is not value]
         value.data = data
         value.type = TensorType.of(data)
         self.constants[value] = None

@@ -10,13 +10,48 @@ __all__ = ["OPERATORS", "ArrayOperators"]
 OPERATORS: dict[str, Callable[..., Any]] = {}
 """Operator name to function. ``nngraph.ops`` fills it when it is imported."""
 
+_OF_UFUNC = {
+    **{name: name for name in ("add", "subtract", "multiply", "divide", "floor_divide", "power", "matmul")},
+    **{name: name for name in ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")},
+    **{name: name for name in ("logical_and", "logical_or", "logical_xor", "negative", "absolute")},
+    "remainder": "mod",
+    "bitwise_and": "logical_and",
+    "bitwise_or": "logical_or",
+    "bitwise_xor": "logical_xor",
+}
+"""numpy's name of a function to the operator that does the same."""
+
+_OPS_OF_UFUNC = {"conjugate": "conj", "fabs": "absolute"}
+
 
 class ArrayOperators:
     """Arithmetic, comparison and indexing for graph values, Keras tensors and variables."""
 
     __slots__ = ()
     __array_priority__ = 100.0  # numpy arrays on the left hand side defer to these methods
-    __array_ufunc__ = None
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """What numpy calls for an array on the left: ``array + x`` and ``array += x`` become the operator."""
+        name = _OF_UFUNC.get(ufunc.__name__) if method == "__call__" else None
+        if name is None:
+            raise TypeError(
+                f"numpy's {ufunc.__name__} takes arrays, and {self!r} is symbolic: "
+                f"write nngraph.ops.{_OPS_OF_UFUNC.get(ufunc.__name__, ufunc.__name__)}"
+            )
+        return OPERATORS[name](*inputs)
+
+    def __eq__(self, other: Any) -> Any:
+        # Structures are searched for None and names; those are never equal to a tensor.
+        if other is None or isinstance(other, str):
+            return False
+        return OPERATORS["equal"](self, other)
+
+    def __ne__(self, other: Any) -> Any:
+        if other is None or isinstance(other, str):
+            return True
+        return OPERATORS["not_equal"](self, other)
+
+    __hash__ = object.__hash__
 
     def __add__(self, other: Any) -> Any:
         return OPERATORS["add"](self, other)

@@ -19,7 +19,7 @@ from nngraph.layers.input_spec import InputSpec
 from nngraph.layers.signature import signature_of
 from nngraph.naming import auto_name, snake_case
 from nngraph.ops.core import convert, dtype_of
-from nngraph.ops.keras_tensor import KerasTensor, any_symbolic, leaves, map_leaves, record_call
+from nngraph.ops.keras_tensor import CallRecord, KerasTensor, any_symbolic, leaves, map_leaves, record_call
 from nngraph.ops.masking import get_mask, set_mask
 from nngraph.ops.trace import current_trace
 from nngraph.ops.variable import Variable
@@ -88,6 +88,7 @@ class Layer:
         self._own_variables: list[Variable] = []
         self._losses: list[Any] = []
         self._build_shapes: Any = None
+        self._calls: list[CallRecord] = []
 
     # -- state -----------------------------------------------------------------------------------------------------
 
@@ -363,9 +364,38 @@ class Layer:
         return self.compute_output_spec(*args, **kwargs)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if any_symbolic(args, kwargs):
-            return record_call(self, self._run, args, kwargs)
-        return self._run(*args, **kwargs)
+        self._require_initialized()
+        if not any_symbolic(args, kwargs):
+            return self._run(*args, **kwargs)
+        outputs = record_call(self, self._run, args, kwargs)
+        record = next((t.record for t in leaves(outputs) if isinstance(t, KerasTensor)), None)
+        if record is not None:
+            self._calls.append(record)
+        return outputs
+
+    def _require_initialized(self) -> None:
+        if "_own_variables" not in self.__dict__:
+            raise RuntimeError(
+                f"{type(self).__name__}.__init__ did not call super().__init__(); write it as its first line"
+            )
+
+    @property
+    def input(self) -> Any:
+        """The Keras tensors that went into the layer's first call."""
+        found = self._first_call("input").parents
+        return found[0] if len(found) == 1 else found
+
+    @property
+    def output(self) -> Any:
+        """The Keras tensors that came out of the layer's first call."""
+        return self._first_call("output").structure
+
+    def _first_call(self, what: str) -> CallRecord:
+        if not self._calls:
+            raise AttributeError(
+                f"layer {self.name!r} has no {what} yet: it was not called on Keras tensors; begin the model with Input"
+            )
+        return self._calls[0]
 
     def _run(self, *args: Any, **kwargs: Any) -> Any:
         signature = signature_of(type(self).call)
@@ -388,7 +418,7 @@ class Layer:
             if self.activity_regularizer is not None:
                 for output in leaves(outputs):
                     # Keras divides by the batch size, so that the loss does not grow with it.
-                    self.add_loss(self.activity_regularizer(output) / max(_batch_size(output), 1))
+                    self.add_loss(self.activity_regularizer(output) / _batch_size(output))
             self._pass_mask_on(first, outputs)
             if len(context.scopes) == 1 and current_trace() is None:
                 self._losses = list(context.losses)
@@ -431,11 +461,12 @@ class Layer:
             return
         context = current_context()
         self.path = "/".join(context.scopes) if context is not None else self.name
-        parameters = signature_of(type(self).build).names
+        build = signature_of(type(self).build)
         shapes = {f"{name}_shape": map_leaves(_shape_of, x) for name, x in given.items() if _has_tensor(x)}
-        if len(parameters) > 1 and all(p in shapes for p in parameters):
-            self.build(**{p: shapes[p] for p in parameters})
-            self._build_shapes = {p: shapes[p] for p in parameters}
+        if len(build.names) > 1 and all(p in shapes for p in build.required):
+            # Optional parameters are shapes of inputs that a call may leave out.
+            self._build_shapes = {p: shapes[p] for p in build.names if p in shapes}
+            self.build(**self._build_shapes)
         else:
             shape = map_leaves(_shape_of, first)
             self.build(shape)
@@ -533,13 +564,14 @@ class Layer:
             self.build(**shape)
         else:
             self.build(tuple(shape) if shape and not isinstance(shape[0], (list, tuple)) else shape)
+        self._build_shapes = shape
         self.built = True
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
 
-_NOT_SEARCHED = frozenset({"_constructor", "_own_variables", "_losses"})
+_NOT_SEARCHED = frozenset({"_constructor", "_own_variables", "_losses", "_calls"})
 
 
 def _found(value: Any, kind: type) -> Iterator[Any]:
@@ -564,10 +596,12 @@ def _shape_of(x: Any) -> Any:
 
 
 def _batch_size(x: Any) -> Any:
+    """Return the number of samples, at least 1."""
     from nngraph.ops.core import shape
+    from nngraph.ops.elementwise import maximum
 
     size = shape(x)[0] if len(x.shape) else 1
-    return size if isinstance(size, int) else convert(size, dtype_of(x))
+    return max(size, 1) if isinstance(size, int) else convert(maximum(size, 1), dtype_of(x))
 
 
 def _tensors_of(shapes: Any, dtype: str) -> Any:

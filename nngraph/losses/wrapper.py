@@ -43,7 +43,10 @@ class LossFunctionWrapper(Loss):
         """Return what the function returns, targets and predictions brought to one rank."""
         if not tree.is_nested(y_true) and not tree.is_nested(y_pred):
             y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
-        return self.fn(y_true, y_pred, **self._fn_kwargs)
+        values = self.fn(y_true, y_pred, **self._fn_kwargs)
+        if values is None:
+            raise ValueError("the loss function returned None; does it lack a return?")
+        return values
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, the function described by its name."""

@@ -154,7 +154,7 @@ class CompiledMetrics:
                 for item in items:
                     metric = self._object(item, target, prediction, position, names)
                     label = metric.name if len(names) == 1 else f"{names[position]}_{metric.name}"
-                    found.append((label, metric, position, weighted))
+                    found.append((_unused(label, [f[0] for f in found], weighted), metric, position, weighted))
         self._entries = found
 
     def _object(self, item: Any, target: Any, prediction: Any, position: int, names: Sequence[str]) -> Any:
@@ -164,10 +164,11 @@ class CompiledMetrics:
             )
             return metrics.resolve_metric(item, target, prediction, loss)
         found = metrics.get(item)
-        if isinstance(found, metrics.Metric):
-            return found
-        name = item if isinstance(item, str) else getattr(found, "__name__", "metric")
-        return metrics.MeanMetricWrapper(found, name=name)
+        if not isinstance(found, metrics.Metric):
+            found = metrics.MeanMetricWrapper(found, name=getattr(found, "__name__", "metric").strip("<>"))
+        if isinstance(item, str):
+            found.name = item  # results have the name that was asked for: "mae", not "mean_absolute_error"
+        return found
 
     def update(self, y_true: Any, y_pred: Any, sample_weight: Any, names: Sequence[str]) -> None:
         """Update all metrics with one batch."""
@@ -189,15 +190,22 @@ class CompiledMetrics:
         """Return each metric's result by its label."""
         found: dict[str, Any] = {}
         for label, metric, _, _ in self._entries or ():
-            key, n = label, 1
-            while key in found:
-                key, n = f"{label}_{n}", n + 1
             result = metric.result()
             if isinstance(result, dict):
                 found.update(result)
             else:
-                found[key] = result
+                found[label] = result
         return found
+
+
+def _unused(label: str, taken: Sequence[str], weighted: bool) -> str:
+    """Return a label that no earlier metric has."""
+    if label in taken and weighted:
+        label = f"weighted_{label}"
+    key, n = label, 1
+    while key in taken:
+        key, n = f"{label}_{n}", n + 1
+    return key
 
 
 def _metrics_per_output(spec: Any, names: Sequence[str]) -> list[list[Any]]:

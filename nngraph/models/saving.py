@@ -81,8 +81,10 @@ def save_model(
     """
     path = _checked_path(filepath, ".onnx", "save", overwrite)
     weights, state = _tensors(model, include_optimizer)
+    architecture = serialize_keras_object(model)
+    architecture.pop("compile_config", None)  # kept beside it, where loading can leave it out
     description = {
-        "model": serialize_keras_object(model),
+        "model": architecture,
         "inputs": input_spec_config(model),
         "weights": list(weights),
         "compile": model.get_compile_config() if include_optimizer else None,
@@ -131,7 +133,8 @@ def load_model(filepath: str | Path, custom_objects: Any = None, compile: bool =
     """
     file = read_model(filepath)
     description = _description(file, filepath)
-    model = deserialize_keras_object(description["model"], custom_objects=custom_objects)
+    architecture = description["model"] if compile else _without_compile(description["model"])
+    model = deserialize_keras_object(architecture, custom_objects=custom_objects)
     if not model._is_built() and description.get("inputs") is not None:
         build_from_input_spec(model, description["inputs"])
     settings = description.get("compile")
@@ -139,6 +142,13 @@ def load_model(filepath: str | Path, custom_objects: Any = None, compile: bool =
         model.compile(**{k: deserialize_keras_object(v, custom_objects=custom_objects) for k, v in settings.items()})
     _restore(model, file, description, filepath)
     return model
+
+
+def _without_compile(x: Any) -> Any:
+    """Return a configuration without how the models in it were compiled."""
+    if isinstance(x, dict):
+        return {k: _without_compile(v) for k, v in x.items() if k != "compile_config"}
+    return [_without_compile(v) for v in x] if isinstance(x, list) else x
 
 
 def load_state(model: Any, filepath: str | Path) -> None:

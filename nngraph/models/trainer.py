@@ -13,6 +13,7 @@ from nngraph import config, metrics, ops, optimizers, tree
 from nngraph.data import ArrayAdapter, class_weight_to_sample_weights, make_adapter, train_validation_split
 from nngraph.data.arrays import to_arrays
 from nngraph.data.packing import unpack_x_y_sample_weight
+from nngraph.ir import Value
 from nngraph.transforms import gradients
 from nngraph.layers.layer import Layer
 from nngraph.models.checks import check_inputs, check_labels
@@ -81,6 +82,7 @@ class Trainer:
             warnings.warn("run_eagerly=True has no effect: a step is always one graph", stacklevel=2)
         if not isinstance(steps_per_execution, int) or steps_per_execution < 1:
             raise ValueError(f"steps_per_execution must be a whole number of at least 1, got {steps_per_execution!r}")
+        self._require_initialized()  # type: ignore[attr-defined]
         self._compile_arguments = {
             "optimizer": optimizer,
             "loss": loss,
@@ -195,6 +197,11 @@ class Trainer:
         loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
         self._loss_tracker.update_state(loss, sample_weight=batch_size_of(x))
         variables = self.trainable_variables  # type: ignore[attr-defined]
+        if not isinstance(loss, Value):
+            raise ValueError(
+                f"the loss of model {self.name!r} is the constant {loss!r}, it depends on no weight; compute it from "
+                "y_pred with nngraph.ops"
+            )
         if not variables:
             warnings.warn(f"model {self.name!r} has no trainable weights; fit changes nothing", stacklevel=2)
         else:
@@ -255,7 +262,7 @@ class Trainer:
         x, y, _ = unpack_x_y_sample_weight(data)
         self._check_data(x, y)
         check_inputs(self, x)
-        if not self._is_built():
+        if not self._is_built() and self._defines_call():
             self._build_on(x)
         if self.optimizer is not None and not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined]
@@ -276,6 +283,12 @@ class Trainer:
         names = self._names_of(outputs)
         sizes = [t.shape[-1] if t.shape else None for t in leaves(outputs)]
         check_labels(self._compile_loss.objects(names), names, adapter.y, sizes)
+
+    def _defines_call(self) -> bool:
+        """Whether the model computes something by itself; one with a ``train_step`` of its own may do without."""
+        from nngraph.models.model import Model
+
+        return type(self).call is not Model.call  # type: ignore[attr-defined]
 
     def _is_built(self) -> bool:
         return all(layer.built for layer in self._flatten_layers())  # type: ignore[attr-defined]

@@ -10,7 +10,9 @@ from nngraph.ir import is_float, numpy_dtype
 from nngraph.ir.operators import OPERATORS
 from nngraph.ops.core import convert, dtype_of, promote, result_type
 from nngraph.ops.dispatch import public
-from nngraph.ops.trace import apply
+from nngraph.ops.keras_tensor import KerasTensor
+from nngraph.ops.trace import apply, current_trace
+from nngraph.ops.variable import Variable
 
 __all__ = [
     "abs",
@@ -525,6 +527,30 @@ def round(x: Any, decimals: int = 0) -> Any:
     return apply("Div", apply("Round", apply("Mul", t, scale)), scale)
 
 
+def _is_comparable(x: Any, y: Any) -> bool:
+    """Whether ``==`` compares entries: in user code, that is while tracing or on Keras tensors.
+
+    Elsewhere graph values and variables are compared as objects, as the passes and lists of variables need it.
+    """
+    if isinstance(x, KerasTensor) or isinstance(y, KerasTensor):
+        return True
+    if isinstance(x, Variable) and (isinstance(y, Variable) or not _is_numeric(y)):
+        return False
+    return _is_numeric(y) and (current_trace() is not None or isinstance(x, Variable))
+
+
+def _is_numeric(x: Any) -> bool:
+    return isinstance(x, (int, float)) or hasattr(x, "dtype")
+
+
+def _equal_entries(x: Any, y: Any) -> Any:
+    return equal(x, y) if _is_comparable(x, y) else x is y
+
+
+def _unequal_entries(x: Any, y: Any) -> Any:
+    return not_equal(x, y) if _is_comparable(x, y) else x is not y
+
+
 OPERATORS.update(
     add=add,
     subtract=subtract,
@@ -543,4 +569,6 @@ OPERATORS.update(
     less_equal=less_equal,
     greater=greater,
     greater_equal=greater_equal,
+    equal=_equal_entries,
+    not_equal=_unequal_entries,
 )

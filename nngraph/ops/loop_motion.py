@@ -102,7 +102,7 @@ def hoist_steps(body: Graph, stacks: dict[Value, Value]) -> dict[Value, Value]:
             body.erase(node)
     unused = [v for v in result if not v.uses and not v.is_output]
     for value in unused[1:] if len(unused) == len(result) else unused:
-        body.inputs.remove(value)
+        body.inputs[:] = [v for v in body.inputs if v is not value]
         del result[value]
     return result
 
@@ -131,12 +131,12 @@ def _same_for_all_steps(node: Node, body: Graph, stacks: dict[Value, Value]) -> 
     if node.op in _POINTWISE:
         return all(v.ndim == rank for v in steps) and all(v.ndim <= rank for v in values)
     if node.op == "Concat":
-        return all(v.graph is body and v.ndim == rank for v in values)
+        return len(steps) == len(values)
     if node.op == "MatMul":
         a, b = values
-        if a in steps and b in steps:
+        if len(steps) == 2:
             return a.ndim == b.ndim >= 2
-        return a in steps and a.ndim >= 2 and b.ndim == 2
+        return steps[0] is a and a.ndim >= 2 and b.ndim == 2
     return False
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "recorded_under",
     "run_traced",
     "trace_graph",
+    "untraced",
 ]
 
 _ACTIVE: ContextVar[Trace | None] = ContextVar("nngraph_trace", default=None)
@@ -123,6 +124,16 @@ class Trace:
 def current_trace() -> Trace | None:
     """Return the active trace, if any."""
     return _ACTIVE.get()
+
+
+@contextlib.contextmanager
+def untraced() -> Iterator[None]:
+    """Compute at once in a block, whatever is being traced around it."""
+    token = _ACTIVE.set(None)
+    try:
+        yield
+    finally:
+        _ACTIVE.reset(token)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 
 from nngraph.ir import TensorType, numpy_dtype, standardize_dtype
 from nngraph.ir.operators import ArrayOperators
-from nngraph.ops.trace import apply, current_trace
+from nngraph.ops.trace import apply, current_trace, untraced
 from nngraph.runtime import Cell
 
 __all__ = ["Variable"]
@@ -61,14 +61,16 @@ class Variable(ArrayOperators):
             if shape is None:
                 raise ValueError(f"variable {self.name!r}: shape= is needed when the initializer is a function")
             wanted = standardize_dtype(dtype or "float32")
-            array = np.asarray(initializer(tuple(shape), dtype=wanted))
+            with untraced():  # the first value is a number, also where a weight is made during a trace
+                array = np.asarray(initializer(tuple(shape), dtype=wanted))
             if array.shape != tuple(shape):
                 raise ValueError(
                     f"variable {self.name!r}: the initializer returned shape {array.shape}, not {tuple(shape)}"
                 )
         else:
             array = np.asarray(initializer)
-            default = "float32" if isinstance(initializer, float) else standardize_dtype(array.dtype)
+            plain = not hasattr(initializer, "dtype") and array.dtype.kind == "f"
+            default = "float32" if plain else standardize_dtype(array.dtype)
             wanted = standardize_dtype(dtype or default)
             if shape is not None and tuple(shape) != array.shape:
                 array = np.broadcast_to(array, tuple(shape))
@@ -149,6 +151,11 @@ class Variable(ArrayOperators):
             )
         return self.numpy() if dtype is None else self.numpy().astype(dtype)
 
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if current_trace() is not None:
+            return super().__array_ufunc__(ufunc, method, *inputs, **kwargs)
+        return getattr(ufunc, method)(*(x.numpy() if isinstance(x, Variable) else x for x in inputs), **kwargs)
+
     def __float__(self) -> float:
         return float(self.__array__())
 
@@ -160,12 +167,6 @@ class Variable(ArrayOperators):
 
     def __len__(self) -> int:
         return self.shape[0]
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
 
     def __repr__(self) -> str:
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}>"

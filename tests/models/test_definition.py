@@ -228,3 +228,34 @@ def test_the_facade_has_what_keras_has() -> None:
 
     assert keras.layers.Dense is Dense
     np.testing.assert_allclose(K.dot(X, X.T), X @ X.T, rtol=1e-5)
+
+
+def test_outputs_of_inner_layers_make_a_new_model() -> None:
+    model = Sequential([Input((3,)), layers.Dense(4, name="a"), layers.Dense(2)])
+    features = Model(model.inputs, [layer.output for layer in model.layers])
+    x = np.ones((5, 3), "float32")
+    inner, last = features.predict(x, verbose=0)
+    np.testing.assert_allclose(inner, np.asarray(model.get_layer("a")(x)), rtol=1e-6)
+    np.testing.assert_allclose(last, model.predict(x, verbose=0), rtol=1e-6)
+    assert model.get_layer("a").input is model.inputs[0]
+    with pytest.raises(AttributeError, match="begin the model with Input"):
+        _ = layers.Dense(1).output
+
+
+def test_a_forgotten_super_init_is_named() -> None:
+    class Forgetful(layers.Layer):
+        def __init__(self) -> None:
+            self.units = 3
+
+    with pytest.raises(RuntimeError, match=r"Forgetful.__init__ did not call super"):
+        Forgetful()(np.ones((1, 2), "float32"))
+
+
+def test_numpy_functions_on_symbols_name_the_ops() -> None:
+    tensor = Input((3,))
+    with pytest.raises(TypeError, match=r"nngraph.ops.exp"):
+        np.exp(tensor)
+    added = np.ones((1, 3), "float32")
+    added += tensor
+    assert Model(tensor, added).predict(np.ones((2, 3)), verbose=0).tolist() == [[2.0] * 3] * 2
+    assert Model(tensor, tensor == 1.0).predict(np.eye(3), verbose=0).tolist() == np.eye(3, dtype=bool).tolist()

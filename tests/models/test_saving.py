@@ -239,3 +239,14 @@ def test_the_same_seed_gives_the_same_weights() -> None:
     for a, b in zip(results[0], results[1], strict=True):
         np.testing.assert_array_equal(a, b)
     assert not np.array_equal(results[0][0], results[2][0])
+
+
+def test_loading_without_compiling_needs_no_custom_loss(tmp_path: Path) -> None:
+    def own_loss(y_true: object, y_pred: object) -> object:
+        return keras.ops.mean(keras.ops.abs(y_true - y_pred))
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile("sgd", own_loss)
+    keras.saving.save_model(model, tmp_path / "m.onnx")
+    assert not keras.saving.load_model(tmp_path / "m.onnx", compile=False).compiled
+    assert keras.saving.load_model(tmp_path / "m.onnx", {"own_loss": own_loss}).loss is own_loss

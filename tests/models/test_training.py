@@ -289,3 +289,64 @@ def test_two_models_share_a_layer_and_train_in_turn() -> None:
         two.fit(X, -Y, epochs=1, verbose=0)
         assert not np.array_equal(after_one, shared.get_weights()[0])
     np.testing.assert_allclose(one.predict(X, verbose=0), one(X), rtol=1e-4, atol=1e-5)
+
+
+def test_results_have_the_names_that_were_asked_for() -> None:
+    model = regressor(metrics=["mae", "MSE", keras.metrics.MeanSquaredError(name="own")], weighted_metrics=["mae"])
+    history = model.fit(X, Y, verbose=0).history
+    assert list(history) == ["loss", "mae", "MSE", "own", "weighted_mae"]
+
+
+def test_two_optimizers_in_a_model_without_call() -> None:
+    class Rivals(Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = Sequential([Input((3,)), layers.Dense(1)])
+            self.second = Sequential([Input((3,)), layers.Dense(1)])
+            self.noise = keras.random.SeedGenerator(1)
+
+        def compile(self, first: object, second: object) -> None:
+            super().compile()
+            self.optimizers = first, second
+
+        def train_step(self, data: object) -> dict[str, object]:
+            x, y = data[0], data[1]
+            y += 0.01 * keras.random.normal(ops.shape(y), seed=self.noise)
+            losses = {}
+            for name, part, optimizer in zip("ab", (self.first, self.second), self.optimizers, strict=True):
+                losses[name] = ops.mean(ops.square(part(x) - y))
+                grads = keras.gradients(losses[name], part.trainable_weights)
+                optimizer.apply_gradients(zip(grads, part.trainable_weights, strict=True))
+            return losses
+
+    model = Rivals()
+    model.compile(keras.optimizers.SGD(0.0), keras.optimizers.SGD(0.1))
+    before = model.get_weights()
+    model.fit(X, Y, verbose=0)
+    changed = [not np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True)]
+    assert changed == [False, False, True, True]
+
+
+def test_initializers_may_use_ops_and_random() -> None:
+    layer = layers.Dense(2, kernel_initializer=lambda shape, dtype: 2 * keras.random.normal(shape, dtype=dtype, seed=1))
+    Sequential([Input((3,)), layer])
+    assert layer.kernel.shape == (3, 2) and layer.kernel.numpy().std() > 0
+
+
+def test_equality_compares_entries() -> None:
+    def hits(y_true: object, y_pred: object) -> object:
+        return ops.cast(ops.cast(y_true, "int32") == ops.cast(y_pred * 0 + 1, "int32"), "float32")
+
+    model = regressor(metrics=[hits])
+    assert model.evaluate(X, np.ones((50, 1), "float32"), verbose=0)[1] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [(lambda y, p: None, "returned None"), (lambda y, p: 3.0, "depends on no weight")],
+)
+def test_losses_that_cannot_be_minimised(loss: object, message: str) -> None:
+    model = Sequential([Input((3,)), layers.Dense(1)])
+    model.compile("sgd", loss)
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, Y, verbose=0)

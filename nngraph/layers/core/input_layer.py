@@ -58,8 +58,12 @@ class InputLayer(Layer):
         self.input_type = dtype or config.floatx()
         self.built = True
         tensor = KerasTensor(self.batch_shape, self.input_type, name=self.name)
-        CallRecord(self, (), {}, tensor)
-        self.output = tensor
+        self._calls = [CallRecord(self, (), {}, tensor)]
+
+    @property
+    def input(self) -> KerasTensor:
+        """The Keras tensor itself; nothing comes before it."""
+        return self._calls[0].outputs[0]
 
     def call(self) -> Any:
         """An input layer is the beginning; it computes nothing."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from nngraph import ops
 from nngraph.ops import Variable
@@ -14,12 +13,26 @@ __all__ = ["Adafactor"]
 
 
 class Adafactor(Optimizer):
-    """Keeps the second moment of a matrix as a row and a column, and scales steps by the variable's size.
+    """Divides by a mean squared gradient that is kept as a row and a column, and scales steps by the variable's size.
 
-    Source: Shazeer and Stern, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost", 2018.
+    Shazeer and Stern, "Adafactor: Adaptive learning rates with sublinear memory cost", 2018, algorithms 4 and 5.
+
+    Args:
+        learning_rate and the rest: see :class:`Optimizer`.
+        beta_2_decay: the mean square of step t keeps the share 1 - t^beta_2_decay.
+        epsilon_1: added to squared gradients.
+        epsilon_2: the least size of a variable that counts.
+        clip_threshold: the largest root mean square of a change.
+        relative_step: the learning rate is at most 1 / sqrt(t).
+
+    >>> import numpy as np
+    >>> from nngraph.ops import Variable
+    >>> v = Variable(np.float32([1, 2]))
+    >>> Adafactor(0.1).apply([np.float32([0.5, -0.5])], [v]); print(v.numpy().round(4))
+    [0.8419 2.1581]
     """
 
-    slots = ()
+    options = ("beta_2_decay", "epsilon_1", "epsilon_2", "clip_threshold", "relative_step")
 
     def __init__(
         self,
@@ -61,60 +74,47 @@ class Adafactor(Optimizer):
         self.clip_threshold = clip_threshold
         self.relative_step = relative_step
 
-    def build(self, variables: Any) -> None:
-        """Create rows and columns for matrices, full moments for vectors."""
+    def build(self, variables: Sequence[Variable]) -> None:
+        """Create rows and columns for matrices, and whole means for vectors and numbers."""
         if self.built:
             return
         super().build(variables)
-        rows, columns, full = {}, {}, {}
+        self._slots = {"row": {}, "column": {}, "velocity": {}}
         for variable in variables:
             label = variable.path.replace("/", "_")
             shape = variable.shape
-            if len(shape) >= 2:
-                rows[variable] = self.add_variable(shape[:-1], "zeros", variable.dtype, name=f"{label}_row")
-                columns[variable] = self.add_variable(
-                    shape[:-2] + shape[-1:], "zeros", variable.dtype, name=f"{label}_column"
-                )
-            else:
-                full[variable] = self.add_variable(shape, "zeros", variable.dtype, name=f"{label}_velocity")
-        self._slots = {"row": rows, "column": columns, "velocity": full}
-
-    def begin_update(self) -> None:
-        """Compute the decay of the moments once for all variables."""
-        self._step = self.step_number()
-        self._beta_2 = 1.0 - ops.power(self._step, np.float32(self.beta_2_decay))
+            shapes = (
+                {"row": shape[:-1], "column": (*shape[:-2], *shape[-1:])} if len(shape) > 1 else {"velocity": shape}
+            )
+            for name, size in shapes.items():
+                self._slots[name][variable] = self.add_variable(size, "zeros", variable.dtype, name=f"{label}_{name}")
 
     def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
-        """Move by the gradient over the root of its factored second moment."""
-        beta = ops.cast(self._beta_2, variable.dtype)
+        """Move by the gradient over the root of its factored mean square."""
+        dtype = variable.dtype
+        step = self.step_number(dtype)
+        beta = self.shared("beta", dtype, lambda: 1.0 - ops.power(step, self.beta_2_decay))
+        fresh = self.shared("fresh", dtype, lambda: 1.0 - beta)
         if self.relative_step:
-            learning_rate = ops.minimum(learning_rate, 1.0 / ops.sqrt(ops.cast(self._step, variable.dtype)))
-        rate = ops.maximum(_root_mean_square(variable.value), self.epsilon_2) * learning_rate
+            falling = self.shared("rate", dtype, lambda: ops.minimum(learning_rate, 1.0 / ops.sqrt(step)))
+        else:
+            falling = learning_rate
+        rate = ops.maximum(_root_mean_square(variable.value), self.epsilon_2) * falling
         square = ops.square(gradient) + self.epsilon_1
-        if variable.ndim >= 2:
+        if len(variable.shape) > 1:
             row, column = self.slot("row", variable), self.slot("column", variable)
-            row.assign(beta * row.value + (1.0 - beta) * ops.mean(square, axis=-1))
-            column.assign(beta * column.value + (1.0 - beta) * ops.mean(square, axis=-2))
-            share = ops.expand_dims(row.value / ops.mean(row.value, axis=-1, keepdims=True), -1)
-            size = share * ops.expand_dims(column.value, -2)
+            row.assign(row.value * beta + ops.mean(square, axis=-1) * fresh)
+            column.assign(column.value * beta + ops.mean(square, axis=-2) * fresh)
+            share = row.value / ops.mean(row.value, axis=-1, keepdims=True)
+            # The root of a product is the product of roots, which are few.
+            size = ops.expand_dims(ops.sqrt(share), -1) * ops.expand_dims(ops.sqrt(column.value), -2)
         else:
             velocity = self.slot("velocity", variable)
-            velocity.assign(beta * velocity.value + (1.0 - beta) * square)
-            size = velocity.value
-        change = gradient / ops.sqrt(size)
-        change = change / ops.maximum(_root_mean_square(change) / self.clip_threshold, 1.0)
-        variable.assign(variable.value - rate * change)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "beta_2_decay": self.beta_2_decay,
-            "epsilon_1": self.epsilon_1,
-            "epsilon_2": self.epsilon_2,
-            "clip_threshold": self.clip_threshold,
-            "relative_step": self.relative_step,
-        }
+            velocity.assign(velocity.value * beta + square * fresh)
+            size = ops.sqrt(velocity.value)
+        change = gradient / size
+        shrink = ops.maximum(_root_mean_square(change) / self.clip_threshold, 1.0)
+        variable.assign(variable.value - change * (rate / shrink))
 
 
 def _root_mean_square(x: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Rules that divide by a running size of the gradient."""
+"""Rules that divide by a running size of the gradient: RMSprop, Adagrad and Adadelta."""
 
 from __future__ import annotations
 
@@ -12,12 +12,26 @@ __all__ = ["Adadelta", "Adagrad", "RMSprop"]
 
 
 class RMSprop(Optimizer):
-    """Divides by a running root mean square of the gradient.
+    """Divides the gradient by the root of its running mean square.
 
-    Source: Hinton, "Neural Networks for Machine Learning", lecture 6e, 2012.
+    v ← rho v + (1 - rho) g², w ← w - learning_rate g / sqrt(v + epsilon).
+    Hinton, "Neural networks for machine learning", lecture 6e, 2012.
+
+    Args:
+        learning_rate and the rest: see :class:`Optimizer`.
+        rho: the share of the mean square that stays.
+        momentum: the share of the last change that is added to the next.
+        epsilon: keeps the divisor away from zero.
+        centered: subtract the square of the mean gradient from v, which makes it a variance.
+
+    >>> import numpy as np
+    >>> from nngraph.ops import Variable
+    >>> v = Variable(np.float32([1, 2]))
+    >>> RMSprop(0.1).apply([np.float32([0.5, -0.5])], [v]); print(v.numpy().round(4))
+    [0.6838 2.3162]
     """
 
-    slots = ("velocity",)
+    options = ("rho", "momentum", "epsilon", "centered")
 
     def __init__(
         self,
@@ -58,45 +72,47 @@ class RMSprop(Optimizer):
         self.centered = centered
 
     def slot_names(self) -> tuple[str, ...]:
-        """The velocity, and what momentum and centring need."""
-        names: tuple[str, ...] = ("velocity",)
-        names += ("momentum",) if self.momentum > 0 else ()
-        return (*names, "average_gradient") if self.centered else names
+        """Return the name of the mean square, and of what momentum and centring need."""
+        momentum = ("momentum",) if self.momentum > 0 else ()
+        return ("velocity", *momentum, "average_gradient") if self.centered else ("velocity", *momentum)
 
     def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
         """Move by the gradient over its running size."""
         velocity = self.slot("velocity", variable)
-        velocity.assign(self.rho * velocity.value + (1.0 - self.rho) * ops.square(gradient))
+        velocity.assign(velocity.value * self.rho + ops.square(gradient) * (1.0 - self.rho))
         size = velocity.value + self.epsilon
         if self.centered:
             average = self.slot("average_gradient", variable)
-            average.assign(self.rho * average.value + (1.0 - self.rho) * gradient)
+            average.assign(average.value * self.rho + gradient * (1.0 - self.rho))
             size = velocity.value - ops.square(average.value) + self.epsilon
-        change = learning_rate * gradient / ops.sqrt(size)
+        change = gradient * learning_rate / ops.sqrt(size)
         if self.momentum > 0:
             momentum = self.slot("momentum", variable)
-            momentum.assign(self.momentum * momentum.value + change)
+            momentum.assign(momentum.value * self.momentum + change)
             change = momentum.value
         variable.assign(variable.value - change)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "rho": self.rho,
-            "momentum": self.momentum,
-            "epsilon": self.epsilon,
-            "centered": self.centered,
-        }
-
 
 class Adagrad(Optimizer):
-    """Divides by the root of the sum of all squared gradients.
+    """Divides the gradient by the root of the sum of all its squares.
 
-    Source: Duchi, Hazan and Singer, "Adaptive Subgradient Methods", JMLR 2011.
+    a ← a + g², w ← w - learning_rate g / sqrt(a + epsilon).
+    Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning and stochastic optimization", 2011.
+
+    Args:
+        learning_rate and the rest: see :class:`Optimizer`.
+        initial_accumulator_value: where the sum begins.
+        epsilon: keeps the divisor away from zero.
+
+    >>> import numpy as np
+    >>> from nngraph.ops import Variable
+    >>> v = Variable(np.float32([1, 2]))
+    >>> Adagrad(0.1).apply([np.float32([0.5, -0.5])], [v]); print(v.numpy().round(4))
+    [0.9155 2.0845]
     """
 
     slots = ("accumulator",)
+    options = ("initial_accumulator_value", "epsilon")
 
     def __init__(
         self,
@@ -132,32 +148,37 @@ class Adagrad(Optimizer):
         self.initial_accumulator_value = initial_accumulator_value
         self.epsilon = epsilon
 
-    def slot_start(self, name: str) -> float:
-        """The accumulator begins above zero."""
+    def slot_start(self, name: str) -> Any:
+        """Return where the sum begins."""
         return self.initial_accumulator_value
 
     def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
         """Move by the gradient over the root of its summed squares."""
         total = self.slot("accumulator", variable)
         total.assign(total.value + ops.square(gradient))
-        variable.assign(variable.value - learning_rate * gradient / ops.sqrt(total.value + self.epsilon))
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "initial_accumulator_value": self.initial_accumulator_value,
-            "epsilon": self.epsilon,
-        }
+        variable.assign(variable.value - gradient * learning_rate / ops.sqrt(total.value + self.epsilon))
 
 
 class Adadelta(Optimizer):
-    """Divides running sizes of changes by those of gradients.
+    """Scales the gradient to the running size of the changes made so far.
 
-    Source: Zeiler, "ADADELTA: An Adaptive Learning Rate Method", 2012.
+    With s ← rho s + (1 - rho) g², d = g sqrt(c + epsilon) / sqrt(s + epsilon) and c ← rho c + (1 - rho) d²,
+    w ← w - learning_rate d. Zeiler, "ADADELTA: An adaptive learning rate method", 2012, where the learning rate is 1.
+
+    Args:
+        learning_rate and the rest: see :class:`Optimizer`.
+        rho: the share of both means that stays.
+        epsilon: where sizes begin.
+
+    >>> import numpy as np
+    >>> from nngraph.ops import Variable
+    >>> v = Variable(np.float32([1, 2]))
+    >>> Adadelta(1.0).apply([np.float32([0.5, -0.5])], [v]); print(v.numpy().round(4))
+    [0.9986 2.0014]
     """
 
     slots = ("accumulated_grad", "accumulated_delta_var")
+    options = ("rho", "epsilon")
 
     def __init__(
         self,
@@ -194,14 +215,10 @@ class Adadelta(Optimizer):
         self.epsilon = epsilon
 
     def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
-        """Move by the gradient times the ratio of running sizes."""
+        """Move by the gradient times the ratio of both sizes."""
         squares, changes = self.slot("accumulated_grad", variable), self.slot("accumulated_delta_var", variable)
-        squares.assign(self.rho * squares.value + (1.0 - self.rho) * ops.square(gradient))
-        ratio = ops.sqrt(changes.value + self.epsilon) / ops.sqrt(squares.value + self.epsilon)
-        change = -ratio * gradient
-        changes.assign(self.rho * changes.value + (1.0 - self.rho) * ops.square(change))
-        variable.assign(variable.value + learning_rate * change)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "rho": self.rho, "epsilon": self.epsilon}
+        squares.assign(squares.value * self.rho + ops.square(gradient) * (1.0 - self.rho))
+        # One root of the quotient, not two roots.
+        change = gradient * ops.sqrt((changes.value + self.epsilon) / (squares.value + self.epsilon))
+        changes.assign(changes.value * self.rho + ops.square(change) * (1.0 - self.rho))
+        variable.assign(variable.value - change * learning_rate)

@@ -1,4 +1,4 @@
-"""FTRL: follow the regularized leader."""
+"""Ftrl: follow the regularized leader."""
 
 from __future__ import annotations
 
@@ -12,12 +12,41 @@ __all__ = ["Ftrl"]
 
 
 class Ftrl(Optimizer):
-    """Follows the regularized leader; ``l1`` makes weights exactly zero.
+    """Chooses the weights that all gradients so far call for, with penalties that make many of them exactly zero.
 
-    Source: McMahan et al., "Ad Click Prediction: a View from the Trenches", 2013.
+    With n ← n + g², p = -learning_rate_power and the gradient h = g + 2 l2_shrinkage w,
+    z ← z + h - (n^p - n_before^p) / learning_rate w and
+    w ← (clip(z, -l1, l1) - z) / (n^p / learning_rate + 2 l2 + beta / learning_rate).
+    McMahan et al., "Ad click prediction: a view from the trenches", 2013.
+
+    Args:
+        learning_rate and the rest: see :class:`Optimizer`.
+        learning_rate_power: how the learning rate falls with n; 0 keeps it.
+        initial_accumulator_value: where n begins.
+        l1_regularization_strength: l1.
+        l2_regularization_strength: l2.
+        l2_shrinkage_regularization_strength: a penalty on the size of weights that only gradients feel.
+        beta: beta.
+
+    Raises:
+        ValueError: `learning_rate_power` is positive or `initial_accumulator_value` negative.
+
+    >>> import numpy as np
+    >>> from nngraph.ops import Variable
+    >>> v = Variable(np.float32([1, 2]))
+    >>> Ftrl(0.1).apply([np.float32([0.5, -0.5])], [v]); print(v.numpy().round(4))
+    [0.381  1.0155]
     """
 
     slots = ("accumulator", "linear")
+    options = (
+        "learning_rate_power",
+        "initial_accumulator_value",
+        "l1_regularization_strength",
+        "l2_regularization_strength",
+        "l2_shrinkage_regularization_strength",
+        "beta",
+    )
 
     def __init__(
         self,
@@ -60,38 +89,29 @@ class Ftrl(Optimizer):
         self.l2_regularization_strength = l2_regularization_strength
         self.l2_shrinkage_regularization_strength = l2_shrinkage_regularization_strength
         self.beta = beta
-
         if learning_rate_power > 0:
-            raise ValueError(f"Ftrl: learning_rate_power must be 0 or less, got {learning_rate_power!r}")
+            raise ValueError(f"Ftrl: learning_rate_power must be <= 0. Received: {learning_rate_power!r}")
         if initial_accumulator_value < 0:
-            raise ValueError(f"Ftrl: initial_accumulator_value must be at least 0, got {initial_accumulator_value!r}")
+            raise ValueError(f"Ftrl: initial_accumulator_value must be >= 0. Received: {initial_accumulator_value!r}")
 
-    def slot_start(self, name: str) -> float:
-        """The accumulator begins above zero."""
-        return self.initial_accumulator_value if name == "accumulator" else 0.0
+    def slot_start(self, name: str) -> Any:
+        """Return where a slot begins."""
+        return self.initial_accumulator_value if name == "accumulator" else "zeros"
 
     def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
-        """Solve for the weights that the summed gradients call for."""
+        """Solve for the weights that the gradients call for."""
         total, linear = self.slot("accumulator", variable), self.slot("linear", variable)
-        power = -self.learning_rate_power
-        shrunk = gradient + 2.0 * self.l2_shrinkage_regularization_strength * variable.value
-        new_total = total.value + ops.square(gradient)
-        sigma = (ops.power(new_total, power) - ops.power(total.value, power)) / learning_rate
-        linear.assign(linear.value + shrunk - sigma * variable.value)
-        l2 = self.l2_regularization_strength + self.beta / (2.0 * learning_rate)
-        quadratic = ops.power(new_total, power) / learning_rate + 2.0 * l2
+        dtype = variable.dtype
+        before, after = total.value, total.value + ops.square(gradient)
+        strength = self._power(after)
+        if self.l2_shrinkage_regularization_strength:
+            gradient = gradient + variable.value * (2.0 * self.l2_shrinkage_regularization_strength)
+        linear.assign(linear.value + gradient - (strength - self._power(before)) / learning_rate * variable.value)
+        fixed = self.shared("fixed", dtype, lambda: 2.0 * self.l2_regularization_strength + self.beta / learning_rate)
         limit = self.l1_regularization_strength
-        variable.assign((ops.clip(linear.value, -limit, limit) - linear.value) / quadratic)
-        total.assign(new_total)
+        clipped = ops.clip(linear.value, -limit, limit) - linear.value
+        variable.assign(clipped / (strength / learning_rate + fixed))
+        total.assign(after)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "learning_rate_power": self.learning_rate_power,
-            "initial_accumulator_value": self.initial_accumulator_value,
-            "l1_regularization_strength": self.l1_regularization_strength,
-            "l2_regularization_strength": self.l2_regularization_strength,
-            "l2_shrinkage_regularization_strength": self.l2_shrinkage_regularization_strength,
-            "beta": self.beta,
-        }
+    def _power(self, x: Any) -> Any:
+        return ops.sqrt(x) if self.learning_rate_power == -0.5 else ops.power(x, -self.learning_rate_power)

@@ -295,13 +295,21 @@ class _Reversal:
             results, len(g_states), len(self.steps), len(totals), len(self.deferred)
         )
         # What is the gradient of a step input anyway need not be returned again.
-        plain = [v for v, step in zip(on_steps, self.steps, strict=True) if step.axis == 0 and step.direction == 0]
-        stacked = [*on_steps, *(v for v in dict.fromkeys(waiting) if v not in plain)]
+        places = {
+            v: k
+            for k, (v, step) in enumerate(zip(on_steps, self.steps, strict=True))
+            if step.axis == 0 and step.direction == 0
+        }
+        stacked = list(on_steps)
+        for value in waiting:
+            if value not in places:
+                places[value] = len(stacked)
+                stacked.append(value)
         with trace:
             sums = [raw.Add(total, part) for total, part in zip(totals, parts, strict=True)]
             taken: set[Value] = set()
             body.set_outputs([as_output(v, taken) for v in (*states, *sums, *stacked)])
-        return body, steps, [len(stacked) - 1 - stacked[::-1].index(v) for v in waiting]
+        return body, steps, [places[v] for v in waiting]
 
     def _sources(self) -> dict[Value, Value]:
         """From values of the scratch graph to those of the body.
@@ -340,7 +348,7 @@ class _Reversal:
         return [node for node in self.scratch if node in needed]
 
     def _is_forward(self, node: Node) -> bool:
-        return node in self.copied or node.outputs[0] in self.local.values()
+        return node in self.copied or any(node.outputs[0] is v for v in self.local.values())
 
     def _saved(self, value: Value) -> _Steps:
         """A value of the forward body as an input of the backward Scan."""

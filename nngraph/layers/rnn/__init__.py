@@ -1,0 +1,22 @@
+"""Recurrent layers, their cells, and what wraps layers over time."""
+
+from nngraph.layers.rnn.bidirectional import Bidirectional
+from nngraph.layers.rnn.gru import GRU, GRUCell
+from nngraph.layers.rnn.lstm import LSTM, LSTMCell
+from nngraph.layers.rnn.rnn import RNN
+from nngraph.layers.rnn.simple_rnn import SimpleRNN, SimpleRNNCell
+from nngraph.layers.rnn.stacked import StackedRNNCells
+from nngraph.layers.rnn.time_distributed import TimeDistributed
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Bidirectional",
+    "GRUCell",
+    "LSTMCell",
+    "SimpleRNN",
+    "SimpleRNNCell",
+    "StackedRNNCells",
+    "TimeDistributed",
+]

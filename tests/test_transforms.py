@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from nngraph import ops
-from nngraph.transforms import CompiledFunction, function, grad, gradients, value_and_grad
 from nngraph.ops import Variable
+from nngraph.transforms import CompiledFunction, function, grad, gradients, value_and_grad
 
 X = np.array([0.3, -1.2, 2.0], np.float64)
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from nngraph import tree
-from nngraph.transforms import compile_graph, state_of
 from nngraph.ir import Graph, TensorType, Value, numpy_dtype
 from nngraph.ops.trace import Trace
 from nngraph.runtime import BoundCall, BoundStep
+from nngraph.transforms import compile_graph, state_of
 
 __all__ = ["CompiledStep", "LazyLogs", "PredictFunction", "describe", "trace_step"]
 

@@ -351,7 +351,8 @@ def _limits(source: np.dtype[Any], wanted: np.dtype[Any]) -> tuple[Any, Any]:
     """Return the numbers of dtype ``source`` between which nothing leaves the range of ``wanted``."""
     if wanted.kind not in "iu":
         info = np.finfo(wanted) if wanted.kind == "f" else np.finfo(np.float32)
-        return tuple(np.asarray(np.clip(b, *_own(source)), source) for b in (info.min, info.max))
+        low, high = (np.asarray(np.clip(b, *_own(source)), source) for b in (info.min, info.max))
+        return low, high
     exact = np.iinfo(wanted)
     if source.kind in "iu":
         own = np.iinfo(source)

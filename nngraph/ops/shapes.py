@@ -230,8 +230,7 @@ def cut(t: Any, cuts: Sequence[int], axis: int) -> list[Any]:
     """Return the pieces of a tensor between the indices where it is cut, as numpy's slices would give them."""
     length = t.shape[axis]
     if not isinstance(length, int):
-        edges = [None, *cuts, None]
-        return [sliced(t, axis, a, b) for a, b in itertools.pairwise(edges)]
+        return [sliced(t, axis, a, b) for a, b in itertools.pairwise([None, *cuts, None])]
     inside = [range(length + 1)[min(c, length)] if c >= 0 else max(length + c, 0) for c in cuts]
     edges = [0, *inside, length]
     lengths = [b - a for a, b in itertools.pairwise(edges)]

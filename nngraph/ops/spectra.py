@@ -41,7 +41,7 @@ def _parted(t: Any) -> tuple[Any, Any]:
     return real, imag
 
 
-def _dft(t: Any, axis: int, length: int | None = None, **attributes: int) -> Any:
+def _dft(t: Any, axis: int, length: int | None = None, **attributes: Any) -> Any:
     """Transform along an axis of a tensor whose last axis holds the parts."""
     count = None if length is None else np.asarray(length, np.int64)
     shape = list(t.shape)

@@ -239,7 +239,9 @@ class _Reader:
         types = [self.named(t, graph) for t in types[: len(proto.output)]]
         names = [n or f"{node.name}.{k}" for k, n in enumerate(proto.output)][: len(types)]
         graph.append(node, types, names)
-        scope.update({n: value for n, value in zip(proto.output, node.outputs, strict=False) if n})
+        for name, output in zip(proto.output, node.outputs, strict=False):
+            if name:
+                scope[name] = output
 
 
 def _constant(attributes: dict[str, Any]) -> np.ndarray[Any, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from nngraph.runtime.kernels import has_kernel
 from nngraph.schema import infer_types
 from nngraph.serde import to_proto
 from passes.autodiff import append_gradients
+
+Runner = Callable[[Mapping[str, Any]], dict[str, np.ndarray]]
 
 
 def checked(graph: Graph) -> Graph:
@@ -65,11 +67,13 @@ def forward(
     return graph, feeds, [wanted[k] for k in sample.by]
 
 
-def evaluate(graph: Graph, feeds: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Run a graph of float64 numbers in full: by onnx.reference where the runtime has no such kernel."""
-    if _is_exact(graph):
-        return Session(graph, "cpu").run(feeds)
-    return by_reference(graph, feeds)
+def runner(graph: Graph) -> Runner:
+    """Return what runs a graph of float64 numbers in full: onnx.reference where the runtime has no such kernel."""
+    plain = graph.clone()
+    expand_composites(plain)
+    if _is_exact(plain):
+        return Session(plain, "cpu").run
+    return lambda feeds: by_reference(plain, feeds)
 
 
 class Erf(OpRun):
@@ -89,10 +93,7 @@ def by_reference(graph: Graph, feeds: Mapping[str, Any]) -> dict[str, np.ndarray
     return dict(zip(graph.output_names, map(np.asarray, evaluator.run(None, dict(feeds))), strict=True))
 
 
-def _is_exact(graph: Graph) -> bool:
-    plain = graph.clone()
-    expand_composites(plain)
-
+def _is_exact(plain: Graph) -> bool:
     def exact(node: Node) -> bool:
         entry = lookup(node.op, node.domain)
         dtypes = [None if v is None else v.dtype for v in node.inputs]
@@ -114,7 +115,7 @@ def with_gradients(
         graph: the forward graph.
         xs: its inputs to differentiate by.
         feeds: what it is fed.
-        results: what it then gives.
+        results: what it then gives; only their shapes matter.
 
     Returns:
         The graph, with outputs ``y…``, ``d…`` (and ``h…``, ``j…``), and everything to feed it.
@@ -141,15 +142,17 @@ def with_gradients(
     return graph, feeds
 
 
-def derivative(graph: Graph, feeds: Mapping[str, Any], along: Mapping[str, Any], step: float = 1e-4) -> dict[str, Any]:
-    """Return the derivative of every output along a direction, by central differences of fourth order."""
+def derivative(
+    run: Runner, feeds: Mapping[str, Any], along: Mapping[str, Any], step: float = 1e-4
+) -> dict[str, np.ndarray]:
+    """Return the derivative of every floating output along a direction, by central differences of fourth order."""
 
     def at(t: float) -> dict[str, np.ndarray]:
-        return evaluate(graph, {k: v + t * along[k] if k in along else v for k, v in feeds.items()})
+        return run({k: v + t * along[k] if k in along else v for k, v in feeds.items()})
 
     far, near = [at(s * 2 * step) for s in (1, -1)], [at(s * step) for s in (1, -1)]
     return {
         k: (8 * (near[0][k] - near[1][k]) - (far[0][k] - far[1][k])) / (12 * step)
-        for k in graph.output_names
+        for k in near[0]
         if near[0][k].dtype == np.float64
     }

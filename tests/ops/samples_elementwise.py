@@ -101,5 +101,6 @@ SAMPLES = {
     "BitwiseOr": [S(WORDS, WORDS[0])],
     "BitwiseXor": [S(WORDS, WORDS[0])],
     "BitwiseNot": [S(WORDS)],
+    "BitCast": [S(WORDS, to="int8"), S(np.array([1, -2, 3], np.int32), to="float32")],
     "nngraph::StopGradient": [S(normal(2, 3)).but(wrt=(), why="it has no gradient on purpose")],
 }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
-from opcheck import by_reference, checked, derivative, evaluate, forward, narrowed, with_gradients
+from opcheck import by_reference, checked, derivative, forward, narrowed, runner, with_gradients
 from sample import Sample
 from samples import CASES, SAMPLES
 
@@ -38,16 +39,26 @@ def narrow(op_id: str, k: int) -> tuple[Sample, Graph, dict[str, Any], dict[str,
     return sample, graph, feeds, Session(graph, "cpu").run(feeds)
 
 
+@dataclass(frozen=True)
+class Derived:
+    """A sample's graph in float64 with its derivatives, and what they are numerically."""
+
+    graph: Graph
+    feeds: dict[str, Any]
+    results: dict[str, Any]
+    along: dict[str, Any]
+    numeric: dict[str, Any]
+
+
 @functools.cache
-def wide(op_id: str, k: int) -> tuple[Graph, dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """The sample's graph in float64 with derivatives, its feeds, its results, and the directions among the feeds."""
-    sample = SAMPLES[op_id][k]
-    graph, feeds, xs = forward(op_id, sample, sample.inputs)
-    results = evaluate(graph, feeds)
-    full, everything = with_gradients(graph, xs, feeds, results, second=sample.second)
-    rng = np.random.default_rng(3)
-    along = {x.name: everything.get(f"v{j}", rng.normal(size=feeds[x.name].shape)) for j, x in enumerate(xs)}
-    return full, everything, evaluate(full, everything), along
+def wide(op_id: str, k: int) -> Derived:
+    sample, _, _, shapes = narrow(op_id, k)
+    plain, feeds, xs = forward(op_id, sample, sample.inputs)
+    graph, feeds = with_gradients(plain, xs, feeds, shapes, second=sample.second)
+    random = np.random.default_rng(3)
+    along = {x.name: feeds.get(f"v{j}", random.normal(size=feeds[x.name].shape)) for j, x in enumerate(xs)}
+    run = runner(graph)
+    return Derived(graph, feeds, run(feeds), along, derivative(run, feeds, along))
 
 
 @pytest.mark.parametrize(("op_id", "k"), ALL)
@@ -92,16 +103,13 @@ def assert_near(found: Any, expected: Any, rtol: float) -> None:
 @pytest.mark.parametrize(("op_id", "k"), SMOOTH)
 def test_gradient(op_id: str, k: int) -> None:
     """The gradient against central differences of the outputs in a random direction."""
-    graph, feeds, results, along = wide(op_id, k)
-    checked(graph)
-    by, smooth = [f"d{j}" for j in range(len(along))], [n for n in graph.output_names if n.startswith("y")]
-    for name, d in zip(along, by, strict=True):
-        assert results[d].shape == feeds[name].shape, f"the gradient of {name} has another shape"
-    values = graph.clone()
-    values.set_outputs([v for n, v in zip(graph.output_names, values.outputs, strict=True) if n in smooth], smooth)
-    numeric = derivative(values, feeds, along)
-    expected = sum(np.vdot(feeds[f"c{j}"], change) for j, change in enumerate(numeric.values()))
-    terms = [results[d] * along[name] for name, d in zip(along, by, strict=True)]
+    found = wide(op_id, k)
+    checked(found.graph)
+    gradients = [found.results[f"d{j}"] for j in range(len(found.along))]
+    assert [g.shape for g in gradients] == [v.shape for v in found.along.values()]
+    changes = [change for name, change in found.numeric.items() if name[0] == "y"]
+    expected = sum(np.vdot(found.feeds[f"c{j}"], change) for j, change in enumerate(changes))
+    terms = [g * v for g, v in zip(gradients, found.along.values(), strict=True)]
     scale = sum(np.abs(t).sum() for t in terms)
     assert abs(sum(t.sum() for t in terms) - expected) <= SAMPLES[op_id][k].rtol * (scale + 1e-3)
 
@@ -113,28 +121,23 @@ def test_second_derivative(op_id: str, k: int) -> None:
     if not sample.second:
         assert sample.why, "say why the second derivative is not checked"
         return
-    graph, feeds, results, along = wide(op_id, k)
-    wanted = [n for n in graph.output_names if n[0] in "yd"]
-    first = graph.clone()
-    first.set_outputs([v for n, v in zip(graph.output_names, first.outputs, strict=True) if n in wanted], wanted)
-    numeric = derivative(first, feeds, along)
-    outputs = [n for n in numeric if n[0] == "y"]
-    for j, name in enumerate(outputs):
-        assert_near(results[f"j{j}"], numeric[name], sample.rtol)
-    for j in range(len(along)):
-        assert_near(results[f"h{j}"], numeric[f"d{j}"], sample.rtol)
+    found = wide(op_id, k)
+    for j, name in enumerate(n for n in found.numeric if n[0] == "y"):
+        assert_near(found.results[f"j{j}"], found.numeric[name], sample.rtol)
+    for j in range(len(found.along)):
+        assert_near(found.results[f"h{j}"], found.numeric[f"d{j}"], sample.rtol)
 
 
 @pytest.mark.parametrize(("op_id", "k"), SMOOTH)
 def test_gradient_with_named_sizes(op_id: str, k: int) -> None:
     """A rule gives the same when sizes are known only at run time."""
-    sample = SAMPLES[op_id][k]
+    sample, _, _, shapes = narrow(op_id, k)
     if not sample.named:
         assert sample.why, "say why the rule needs known sizes"
         return
-    _, _, results, _ = wide(op_id, k)
+    expected = wide(op_id, k).results
     graph, feeds, xs = forward(op_id, sample, sample.inputs, named=True)
-    found, everything = with_gradients(graph, xs, feeds, results)
-    gradients = evaluate(checked(found), everything)
+    graph, feeds = with_gradients(graph, xs, feeds, shapes)
+    found = runner(checked(graph))(feeds)
     for j in range(len(xs)):
-        np.testing.assert_allclose(gradients[f"d{j}"], results[f"d{j}"], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(found[f"d{j}"], expected[f"d{j}"], rtol=1e-9, atol=1e-12)

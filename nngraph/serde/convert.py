@@ -238,8 +238,8 @@ class _Reader:
         node.outputs = ()
         types = [self.named(t, graph) for t in types[: len(proto.output)]]
         names = [n or f"{node.name}.{k}" for k, n in enumerate(proto.output)][: len(types)]
-        graph.append(node, types, names)
-        for name, output in zip(proto.output, node.outputs, strict=False):
+        outputs = graph.append(node, types, names).outputs
+        for name, output in zip(proto.output, outputs, strict=False):
             if name:
                 scope[name] = output
 

@@ -57,7 +57,7 @@ def reshape(x: Any, newshape: Any) -> Any:
     target = [-1 if d is None else d for d in as_sizes(newshape)]
     if [d for d in target if isinstance(d, int)].count(-1) > 1:
         raise ValueError(f"reshape: only one size may be -1, got {tuple(target)}")
-    dims = sizes(t)
+    dims = tuple(t.shape)
     if all(isinstance(d, int) for d in (*dims, *target)):
         return apply("Reshape", t, ints(*_whole(dims, target)), allowzero=1 if 0 in target else None)
     return reshaped(t, target)

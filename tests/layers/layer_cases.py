@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CASES", "NOT_IN_KERAS", "Case", "Sub"]
+__all__ = ["CASES", "NOT_IN_KERAS", "Case", "Sub", "call_arguments", "summary"]
 
 Shape = tuple[int, ...]
 
@@ -106,7 +106,7 @@ class Case:
         for shape, name in zip(shapes, names, strict=True):
             values = rng.normal(scale=0.5, size=shape)
             positive = any(word in name for word in ("variance", "stddev"))
-            found.append((np.abs(values) + 0.5 if positive else np.zeros(shape) if name == "count" else values))
+            found.append(np.abs(values) + 0.5 if positive else np.zeros(shape) if name == "count" else values)
         return [np.asarray(a, "float32") for a in found]
 
 
@@ -216,9 +216,7 @@ CONVOLUTION = [
     Case("DepthwiseConv2D", {"kernel_size": 2, "strides": 2}, _images(2), note="strides"),
     Case("SeparableConv1D", {"filters": 3, "kernel_size": 3, "depth_multiplier": 2}, _images(1), free=(0, 1)),
     Case("SeparableConv2D", {"filters": 3, "kernel_size": 3, "padding": "same"}, _images(2), free=(0, 1, 2)),
-    Case(
-        "SeparableConv2D", {"filters": 3, "kernel_size": 2, "data_format": "channels_first"}, _first(2), note="first"
-    ),
+    Case("SeparableConv2D", {"filters": 3, "kernel_size": 2, "data_format": "channels_first"}, _first(2), note="first"),
 ]
 
 POOLING = [
@@ -259,7 +257,12 @@ POOLING = [
         for n in (1, 2, 3)
     ),
     *(
-        Case(f"Adaptive{kind}Pooling2D", {"output_size": (2, 4), "data_format": "channels_first"}, _first(2), note="first")
+        Case(
+            f"Adaptive{kind}Pooling2D",
+            {"output_size": (2, 4), "data_format": "channels_first"},
+            _first(2),
+            note="first",
+        )
         for kind in ("Max", "Average")
     ),
 ]
@@ -348,12 +351,26 @@ REGULARIZATION = [
         for name in ("Dropout", "AlphaDropout", "GaussianDropout")
         for training, note in ((True, "training"), (None, ""))
     ),
-    Case("Dropout", {"rate": 0.4, "noise_shape": (None, 1, 4), "seed": 3}, (2, 3, 4), random=True, training=True, note="shape"),
+    Case(
+        "Dropout",
+        {"rate": 0.4, "noise_shape": (None, 1, 4), "seed": 3},
+        (2, 3, 4),
+        random=True,
+        training=True,
+        note="shape",
+    ),
     Case("Dropout", {"rate": 0.0}, (2, 3), training=True, note="zero"),
     Case("GaussianNoise", {"stddev": 0.4, "seed": 3}, (3, 20), training=True, random=True, note="training"),
     Case("GaussianNoise", {"stddev": 0.4, "seed": 3}, (3, 20), free=(0, 1)),
     *(
-        Case(f"SpatialDropout{n}D", {"rate": 0.4, "seed": 3}, _images(n, size=3), training=True, random=True, note="training")
+        Case(
+            f"SpatialDropout{n}D",
+            {"rate": 0.4, "seed": 3},
+            _images(n, size=3),
+            training=True,
+            random=True,
+            note="training",
+        )
         for n in (1, 2, 3)
     ),
     *(Case(f"SpatialDropout{n}D", {"rate": 0.4, "seed": 3}, _images(n, size=3), free=_spatial(n)) for n in (1, 2, 3)),
@@ -367,7 +384,14 @@ PREPROCESSING = [
     Case("Normalization", {"mean": [1.0, 2.0, 3.0], "variance": [1.0, 4.0, 9.0]}, (2, 3), note="given"),
     Case("Normalization", {"axis": None, "mean": 1.0, "variance": 4.0}, (2, 3), free=(0, 1), note="one"),
     *(
-        Case("CategoryEncoding", {"num_tokens": 5, "output_mode": mode}, (3, 2), kind="index:5", gradient=False, note=mode)
+        Case(
+            "CategoryEncoding",
+            {"num_tokens": 5, "output_mode": mode},
+            (3, 2),
+            kind="index:5",
+            gradient=False,
+            note=mode,
+        )
         for mode in ("one_hot", "multi_hot", "count")
     ),
     *(
@@ -390,7 +414,9 @@ PREPROCESSING = [
     ),
     Case("Resizing", {"height": 3, "width": 2, "antialias": True}, (2, 8, 7, 2), note="antialias"),
     Case("Resizing", {"height": 3, "width": 3, "crop_to_aspect_ratio": True}, (2, 6, 4, 2), note="crop"),
-    Case("Resizing", {"height": 5, "width": 3, "pad_to_aspect_ratio": True, "fill_value": 0.5}, (2, 4, 6, 2), note="pad"),
+    Case(
+        "Resizing", {"height": 5, "width": 3, "pad_to_aspect_ratio": True, "fill_value": 0.5}, (2, 4, 6, 2), note="pad"
+    ),
 ]
 
 CASES: list[Case] = [
@@ -407,3 +433,17 @@ CASES: list[Case] = [
 
 NOT_IN_KERAS: dict[str, str] = {}
 """Cases that the comparison leaves out, and why."""
+
+
+def call_arguments(case: Case) -> dict[str, Any]:
+    """Return the keyword arguments of the case's call."""
+    training = {} if case.training is None else {"training": case.training}
+    mask = {} if case.mask is None else {"mask": case.mask_array()}
+    return {**case.call, **training, **mask}
+
+
+def summary(array: Any) -> list[Any]:
+    """Return what tells an array from others: its shape, some entries, and a sum that depends on their order."""
+    flat = np.asarray(array, "float64").ravel()
+    places = np.linspace(0, flat.size - 1, 4).astype(int)
+    return [list(np.shape(array)), *flat[places].tolist(), float(flat @ np.cos(np.arange(flat.size)))]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from layer_cases import Case, call_arguments
 
-from layer_cases import Case
 from nngraph import layers
 from nngraph.ir import Graph, TensorType, Value, verify
 from nngraph.layers import Layer
@@ -36,10 +36,7 @@ def built(case: Case, dtype: str = "float32", layer: Layer | None = None) -> Lay
 
 def call(case: Case, layer: Layer, inputs: Any, mask: Any = None) -> Any:
     """Call the layer as the case says, with the case's mask where no other is given."""
-    arguments = dict(case.call)
-    if case.training is not None:
-        arguments["training"] = case.training
-    mask = case.mask_array() if mask is None else mask
+    arguments = call_arguments(case)
     if mask is not None:
         arguments["mask"] = mask
     return layer(inputs, **arguments)

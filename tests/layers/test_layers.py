@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from layer_cases import CASES, Case
 from layer_run import built, call, feeds_of, graph_of_layer, open_types, run_graph, shapes_of
+
 from nngraph import layers
 from nngraph.ir import TensorType, verify
 from nngraph.layers import Layer, deserialize, serialize
@@ -18,7 +18,9 @@ from passes.autodiff import append_gradients
 from traced import infer
 
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
-differentiable = pytest.mark.parametrize("case", [c for c in CASES if c.gradient and c.numeric], ids=lambda case: case.id)
+differentiable = pytest.mark.parametrize(
+    "case", [c for c in CASES if c.gradient and c.numeric], ids=lambda case: case.id
+)
 
 # Tested by files of their own, or no layers to be used as they are.
 ELSEWHERE = {"Input", "InputLayer", "Lambda", "Layer", "Wrapper"}

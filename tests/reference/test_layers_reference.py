@@ -18,7 +18,7 @@ from nngraph.runtime import Session
 from passes.autodiff import append_gradients
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "layers"))
-from layer_cases import CASES, NOT_IN_KERAS, Case
+from layer_cases import CASES, NOT_IN_KERAS, Case, call_arguments
 
 pytestmark = [
     pytest.mark.reference,
@@ -53,16 +53,6 @@ def pair(case: Case) -> tuple[Any, Any]:
     if hasattr(theirs, "finalize_state"):
         theirs.finalize_state()
     return ours, theirs
-
-
-def call_arguments(case: Case) -> dict[str, Any]:
-    found = dict(case.call)
-    if case.training is not None:
-        found["training"] = case.training
-    mask = case.mask_array()
-    if mask is not None:
-        found["mask"] = mask
-    return found
 
 
 def difference(a: Any, b: Any) -> float:

@@ -35,9 +35,10 @@ class Flatten(Layer):
         rank = len(inputs.shape)
         if self.data_format == "channels_first" and rank > 2:
             inputs = ops.transpose(inputs, (0, *range(2, rank), 1))
-        batch, *rest = ops.shape(inputs)
-        known = all(isinstance(d, int) for d in rest)
-        return ops.reshape(inputs, (batch, math.prod(rest) if known else -1))
+        rest = inputs.shape[1:]
+        if all(isinstance(d, int) and d > 0 for d in rest):
+            return ops.reshape(inputs, (-1, math.prod(rest)))
+        return ops.reshape(inputs, (ops.shape(inputs)[0], -1))
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -69,12 +70,11 @@ class Reshape(Layer):
 
     def call(self, inputs: Any) -> Any:
         """Return the inputs in the new shape."""
-        batch, *rest = ops.shape(inputs)
-        if all(isinstance(d, int) for d in rest):
-            sizes = self._resolved(tuple(rest))
-        else:
-            sizes = self.target_shape
-        return ops.reshape(inputs, (batch, *sizes))
+        rest = tuple(inputs.shape[1:])
+        if not all(isinstance(d, int) for d in rest):
+            return ops.reshape(inputs, (ops.shape(inputs)[0], *self.target_shape))
+        sizes = self._resolved(rest)
+        return ops.reshape(inputs, (-1 if all(sizes) else ops.shape(inputs)[0], *sizes))
 
     def _resolved(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
         """Return the target with -1 replaced."""

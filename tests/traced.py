@@ -44,10 +44,8 @@ class TracedStep:
             outputs = [trace.variables[v] for v in trace.assigned]
             if self.has_result:
                 outputs.append(ops.convert_to_tensor(result))
-            # A result that is a constant or an input gets a node of its own.
-            outputs = [
-                ops.apply("Identity", o) if o in outputs[:k] or o.producer is None else o for k, o in enumerate(outputs)
-            ]
+            # A result that is a constant, an input or another's result gets a node of its own.
+            outputs = [ops.apply("Identity", o) for o in outputs]
         graph.set_outputs(outputs, [f"y{k}" for k in range(len(outputs))])
         verify(graph, infer)
         self.graph, self.trace = graph, trace

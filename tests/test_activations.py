@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nngraph import activations
-from nngraph.function import function
+from nngraph.transforms import function
 
 X = np.array([-3.2, -1.0, -0.1, 0.0, 0.5, 2.0, 7.0], "float32")
 

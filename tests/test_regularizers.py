@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nngraph import regularizers
-from nngraph.function import function, grad
+from nngraph.transforms import function, grad
 
 X = np.array([[1.0, -2.0, 3.0], [-0.5, 0.25, 0.0]], "float32")
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from nngraph import config
 from nngraph.ir import numpy_dtype
+from nngraph.ir.types import dims_compatible
 from nngraph.ops.axes import axes_of, axis_of, ints, to_float
 from nngraph.ops.core import convert, dtype_of, type_of
 from nngraph.ops.dispatch import public
@@ -25,17 +26,19 @@ __all__ = [
 ]
 
 
-def _along(parameter: Any, axes: Sequence[int], rank: int, name: str) -> Any:
-    """Return a parameter with the sizes of ``axes`` reshaped to broadcast with a tensor of ``rank`` axes."""
-    kind = type_of(parameter)
-    if kind.rank in (0, rank) or tuple(axes) == tuple(range(rank - kind.rank, rank)):
+def _along(parameter: Any, axes: Sequence[int], x: Any, name: str) -> Any:
+    """Return a parameter with the sizes of some axes of x, shaped to broadcast with x; scalars pass as they are."""
+    shape, sizes = type_of(parameter).shape, type_of(x).shape
+    if len(shape) in (0, len(sizes)):
         return parameter
-    if kind.rank != len(axes) or not kind.is_static:
-        raise ValueError(f"{name} must have one size for each of the axes {tuple(axes)}, got shape {kind.shape}")
-    target = [1] * rank
-    for a, size in zip(axes, kind.shape, strict=True):
-        target[a] = int(size)
-    return raw.Reshape(parameter, np.array(target, np.int64))
+    wanted = tuple(sizes[a] for a in axes)
+    if len(shape) != len(wanted) or not all(
+        d == 1 or dims_compatible(d, n) for d, n in zip(shape, wanted, strict=True)
+    ):
+        raise ValueError(f"{name} must have the sizes {wanted} of the axes {tuple(axes)} of the input, got {shape}")
+    missing = [a for a in range(axes[0], len(sizes)) if a not in axes]
+    # Axes before the first broadcast by themselves.
+    return raw.Unsqueeze(parameter, ints(*(a - axes[0] for a in missing))) if missing else parameter
 
 
 # -- moments --------------------------------------------------------------------------------------------------------
@@ -47,7 +50,8 @@ def moments(
 ) -> tuple[Any, Any]:
     """Return mean and variance over axes.
 
-    The variance is the mean of squared distances from the mean, computed in float32 at least.
+    The variance is the mean of squared distances from the mean, computed in float32 at least; a result too large for
+    float16 becomes the largest float16.
 
     Args:
         x: a tensor; integers become float32.
@@ -79,6 +83,8 @@ def moments(
     variance = raw.ReduceMean(raw.Mul(away, away), over, keepdims=int(keepdims))
     if not keepdims:
         mean = raw.Squeeze(mean, over)
+    if dtype == "float16":
+        mean, variance = (raw.Clip(t, np.float32(-65504), np.float32(65504)) for t in (mean, variance))
     return convert(mean, dtype), convert(variance, dtype)
 
 
@@ -150,7 +156,7 @@ def layer_normalization(
     axes = sorted(axes_of(axis, rank, "layer_normalization"))
     small = config.epsilon() if epsilon is None else float(epsilon)
     sizes: list[Any] = [type_of(t).shape[a] for a in axes]
-    parameters = [None if p is None else _along(convert(p, dtype), axes, rank, "gamma and beta") for p in (gamma, beta)]
+    parameters = [None if p is None else _along(convert(p, dtype), axes, t, "gamma and beta") for p in (gamma, beta)]
     fused = axes == list(range(rank - len(axes), rank)) and all(isinstance(s, int) for s in sizes)
     if fused and all(p is None or type_of(p).shape == tuple(sizes) for p in parameters):
         scale = np.ones(sizes, numpy_dtype(dtype)) if parameters[0] is None else parameters[0]
@@ -189,7 +195,7 @@ def rms_normalization(x: Any, scale: Any = None, axis: int | Sequence[int] = -1,
     wide = convert(t, "float32") if dtype in ("float16", "bfloat16") else t
     mean = raw.ReduceMean(raw.Mul(wide, wide), ints(*axes), keepdims=1)
     y = convert(raw.Div(wide, raw.Sqrt(raw.Add(mean, small))), dtype)
-    return y if scale is None else raw.Mul(y, _along(convert(scale, dtype), axes, rank, "scale"))
+    return y if scale is None else raw.Mul(y, _along(convert(scale, dtype), axes, t, "scale"))
 
 
 @public

@@ -42,7 +42,9 @@ def clip_by_global_norm(gradients: Sequence[Any], limit: float) -> list[Any]:
     """
     squares = [ops.cast(square_sum(g), "float32") for g in gradients]
     norm = ops.sqrt(_total(squares))
-    scale = limit * ops.minimum(1.0 / norm, 1.0 / limit) + (norm - norm)
+    scale = ops.minimum(ops.divide(limit, norm), 1.0)
+    # inf - inf is NaN.
+    scale = ops.add(scale, ops.subtract(norm, norm))
     return [g * ops.cast(scale, ops.dtype_of(g)) for g in gradients]
 
 

@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 for _cls in (
+    LearningRateSchedule,
     CosineDecay,
     CosineDecayRestarts,
     ExponentialDecay,

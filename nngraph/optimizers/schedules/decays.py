@@ -74,7 +74,12 @@ class ExponentialDecay(_Schedule):
 
 
 class InverseTimeDecay(_Schedule):
-    """``initial_learning_rate / (1 + decay_rate * step / decay_steps)``; with ``staircase`` whole periods."""
+    """``initial_learning_rate / (1 + decay_rate * step / decay_steps)``; with ``staircase`` whole periods.
+
+    Example:
+        >>> float(InverseTimeDecay(0.5, decay_steps=10, decay_rate=0.5)(20))
+        0.25
+    """
 
     arguments = ("initial_learning_rate", "decay_steps", "decay_rate", "staircase", "name")
 
@@ -102,6 +107,10 @@ class PiecewiseConstantDecay(_Schedule):
 
     Raises:
         ValueError: there is not exactly one value more than boundaries.
+
+    Example:
+        >>> [float(PiecewiseConstantDecay([2, 4], [1.0, 0.5, 0.25])(step)) for step in (0, 2, 3, 9)]
+        [1.0, 1.0, 0.5, 0.25]
     """
 
     arguments = ("boundaries", "values", "name")
@@ -121,7 +130,14 @@ class PiecewiseConstantDecay(_Schedule):
 
 
 class PolynomialDecay(_Schedule):
-    """``(initial - end) * (1 - step / decay_steps) ** power + end``; with ``cycle`` the period grows."""
+    """``(initial - end) * (1 - step / decay_steps) ** power + end``, the end rate after ``decay_steps``.
+
+    With ``cycle`` it begins anew there, with a period that is longer by ``decay_steps``.
+
+    Example:
+        >>> float(PolynomialDecay(1.0, decay_steps=10, end_learning_rate=0.5)(5))
+        0.75
+    """
 
     arguments = ("initial_learning_rate", "decay_steps", "end_learning_rate", "power", "cycle", "name")
 
@@ -154,7 +170,13 @@ class PolynomialDecay(_Schedule):
 class CosineDecay(_Schedule):
     """Half a cosine from the initial rate down to ``alpha`` times it, after a linear warm-up if one is asked for.
 
+    The warm-up goes from ``initial_learning_rate`` to ``warmup_target`` in ``warmup_steps``; the cosine begins after it.
+
     Source: Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2016.
+
+    Example:
+        >>> [round(float(CosineDecay(0.0, 10, warmup_target=1.0, warmup_steps=4)(step)), 3) for step in (2, 4, 9, 14)]
+        [0.5, 1.0, 0.5, 0.0]
     """
 
     arguments = ("initial_learning_rate", "decay_steps", "alpha", "name", "warmup_target", "warmup_steps")
@@ -192,6 +214,10 @@ class CosineDecayRestarts(_Schedule):
     """Cosine periods, each ``t_mul`` times as long as the last and beginning at ``m_mul`` times its rate.
 
     Source: Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2016.
+
+    Example:
+        >>> [round(float(CosineDecayRestarts(1.0, 10, m_mul=0.5)(step)), 3) for step in (0, 5, 10, 20)]
+        [1.0, 0.5, 0.5, 0.25]
     """
 
     arguments = ("initial_learning_rate", "first_decay_steps", "t_mul", "m_mul", "alpha", "name")

@@ -20,6 +20,7 @@ from passes.observer import Observer, observing
 __all__ = ["PASSES", "Instrument", "Pass", "PassManager", "Report", "Step", "check_graph", "infer_node", "parse"]
 
 PASSES: dict[str, str] = {
+    "blocks": "passes.layout:Blocks",
     "cse": "passes.cse:Cse",
     "dce": "passes.dce:Dce",
     "fold": "passes.fold:Fold",

@@ -7,7 +7,7 @@ from passes.cse import Cse
 from passes.dce import Dce
 from passes.fold import Fold
 from passes.fusion import Fuse
-from passes.layout import Transposes
+from passes.layout import Blocks, Transposes
 from passes.lowering import Lower
 from passes.simplify import Simplify
 
@@ -47,6 +47,7 @@ def pipeline(target: str = "cpu", level: int = 2) -> list[Pass]:
         Dce(),  # first: a traced step computes gradients that nobody asked for, and nothing should look at those
         *clean,
         Transposes(),  # composites are one node still, so their insides do not hide what is around them
+        Fuse(),  # for the rules about composites
         Lower(target),
         *clean,
         Transposes(),  # once more: lowered forms bring transposes of their own
@@ -54,4 +55,7 @@ def pipeline(target: str = "cpu", level: int = 2) -> list[Pass]:
         Fuse(),  # after the layouts: a bias reaches its convolution only without the transpose between them
         *clean,
     ]
-    return whole if level == 2 else whole * 2
+    if level == 3:
+        whole *= 2
+    # Last, for the machine at hand: from here on the memory of some tensors is not in the order of their axes.
+    return [*whole, Blocks(), *clean] if target == "cpu" else whole

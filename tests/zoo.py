@@ -183,6 +183,15 @@ def channels_last_residual(x, w, s):
     return {"y": raw.ReduceSum(h, i64(1, 2), keepdims=0), "shape": raw.Shape(h), "best": raw.ArgMax(h, axis=3)}
 
 
+@entry(grad="y", wrt=("w1", "b", "w2"), x=f32(2, 6, 6, 16), w1=f32(3, 3, 16, 16), b=f32(16), w2=f32(3, 3, 16, 32))
+def wide_cnn(x, w1, b, w2):
+    """Channels enough for the runtime's blocked layout."""
+    h = raw.Relu(raw.Add(_conv(x, w1), b))
+    h = _last(raw.MaxPool(_first(h), kernel_shape=(2, 2), strides=(2, 2)))
+    h = raw.Sigmoid(_conv(raw.Add(h, raw.Mul(h, np.float32(0.5))), w2))
+    return {"y": raw.ReduceMean(h, i64(1, 2), keepdims=0)}
+
+
 @entry(x=f32("batch", 2, 6, 6))
 def inference_cnn(x):
     """Constant weights, padding, batch normalisation and scale: all of it fits into one convolution."""

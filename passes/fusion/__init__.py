@@ -15,12 +15,13 @@ from passes.fusion.conv import RULES as CONV
 from passes.fusion.gelu import RULES as GELU
 from passes.fusion.gemm import RULES as GEMM
 from passes.fusion.layer_norm import RULES as LAYER_NORM
+from passes.fusion.pooling import RULES as POOLING
 from passes.fusion.softmax import RULES as SOFTMAX
 from passes.rewrite import Rule, rewrite
 
 __all__ = ["RULES", "Fuse"]
 
-RULES: tuple[Rule, ...] = (*SOFTMAX, *GELU, *LAYER_NORM, *CONV, *GEMM)
+RULES: tuple[Rule, ...] = (*SOFTMAX, *GELU, *LAYER_NORM, *POOLING, *CONV, *GEMM)
 """All fusions; the larger patterns first."""
 
 

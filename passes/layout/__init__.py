@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from passes.layout.blocked import Blocks
 from passes.layout.transposes import Transposes
 
-__all__ = ["Transposes"]
+__all__ = ["Blocks", "Transposes"]

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from nngraph.ir import Node, Value
 from passes.build import Builder, take_names
-from passes.layout.agnostic import Perm
 from passes.layout.forms import Forms
 
 __all__ = ["flip_nodes"]
 
-_BY = "transposes"
-
 
 def flip_nodes(forms: Forms, chosen: Sequence[Node]) -> None:
-    """Put each chosen operator into its other form, with transposes where it meets one that stays."""
+    """Put each chosen operator into its other form, turning tensors where it meets one that stays."""
     if not chosen:
         return
     flipper = _Flipper(forms, set(chosen))
@@ -38,58 +33,63 @@ class _Flipper:
 
     def flip(self, node: Node) -> None:
         form = self.forms.recorded[node]
-        how, op = self.forms.free[node], Builder(node, _BY)
+        how, op = self.forms.free[node], Builder(node, self.forms.layouts.by)
         inputs = list(node.inputs)
         for slot in how.slots:
             value = inputs[slot]
             assert value is not None
-            inputs[slot] = self.turned(value, self.forms.perms[form])
+            inputs[slot] = self.turned(value, form)
         for old, new in zip(node.outputs, how.flip(op, inputs), strict=True):
             take_names(new, old)
             if not how.moves:
                 old.replace_uses(new)
                 continue
             self.other[old] = new
-            self.hand_on(node, old, new, self.forms.perms[1 - form])
+            self.hand_on(node, old, new, form)
 
-    def turned(self, value: Value, perm: Perm) -> Value:
-        """Return a tensor in the other form: what is there already, or a new transpose next to its producer."""
+    def turned(self, value: Value, form: int) -> Value:
+        """Return a tensor in the other form: what is there already, or a new node next to its producer."""
         known = self.other.get(value)
         if known is not None:
             return known
         if value.data is not None:
-            new = self.forms.graph.add_constant(np.ascontiguousarray(value.data.transpose(perm)), value.name)
+            new = self.forms.graph.add_constant(self.forms.layouts.turn_constant(value.data, form), value.name)
         elif value.producer in self.forms.links:
             assert value.producer is not None and value.producer.inputs[0] is not None
             new = value.producer.inputs[0]
         else:
-            new = self.transpose(value, perm, value.producer.next if value.producer is not None else None)
+            new = self.turn(value, form, value.producer.next if value.producer is not None else None)
             self.absorb_links(value, new, skip=new.producer)
         self.other[value] = new
         return new
 
-    def hand_on(self, node: Node, old: Value, new: Value, back: Perm) -> None:
-        """Give the new value to those who want it, and a transpose of it to the others."""
+    def hand_on(self, node: Node, old: Value, new: Value, form: int) -> None:
+        """Give the new value to those who want it, and the old form of it to the others."""
         self.absorb_links(old, new)
-        if not old.is_output and all(user in self.chosen for user, _ in old.uses):
+        if not old.is_output and all(self.follows(user, slot) for user, slot in old.uses):
             return
-        recorded = self.transpose(new, back, node)
+        recorded = self.turn(new, 1 - form, node)
         self.other[recorded] = new
         old.replace_uses(recorded)
 
+    def follows(self, user: Node, slot: int) -> bool:
+        """Whether a use of a tensor changes its form too."""
+        return user in self.chosen and slot in self.forms.free[user].slots
+
     def absorb_links(self, value: Value, new: Value, skip: Node | None = None) -> None:
-        """Replace the transposes of a value by the tensor that is there now in that form."""
+        """Replace the links of a value by the tensor that is there now in that form."""
         for user in value.users:
             if user in self.forms.links and user is not skip:
                 user.output.replace_uses(new)
                 self.forms.graph.erase(user)
 
-    def transpose(self, value: Value, perm: Perm, before: Node | None) -> Value:
+    def turn(self, value: Value, form: int, before: Node | None) -> Value:
         graph = self.forms.graph
         anchor = before if before is not None else graph.first
         assert anchor is not None
-        made: Value = Builder(anchor, _BY).Transpose(value, perm=perm)
+        by = self.forms.layouts.by
+        made = self.forms.layouts.turn(Builder(anchor, by), value, form)
         assert made.producer is not None
         if value.producer is not None:
-            made.producer.origin = value.producer.origin.rewritten(_BY)
+            made.producer.origin = value.producer.origin.rewritten(by)
         return made

@@ -1,77 +1,52 @@
 """Which tensors of a graph stand in which of two layouts, and which operators could work in either.
 
-A permutation p connects two layouts: form 0 and form 1, where ``Transpose(form 0, p)`` is form 1. Starting from the
-transposes by p and by its inverse, forms spread to all tensors that operators connect with them.
+Forms spread from the operators that have one: from the links between the two layouts, and from what the layouts name as
+seeds, through all operators that are free to choose.
 """
 
 from __future__ import annotations
 
 from collections import deque
 
-from nngraph.ir import Graph, Node, Value, numpy_dtype
-from passes.layout.agnostic import Agnostic, Perm, agnostic
-from passes.simplify.views import goes_into_matmul, permutation
+from nngraph.ir import Graph, Node, Value
+from passes.layout.layouts import Free, Layouts
 
-__all__ = ["Forms", "bytes_of", "inverse"]
-
-_GUESS = 32
-"""What a size that is only a name counts as."""
-
-
-def inverse(perm: Perm) -> Perm:
-    """Return the permutation that undoes another.
-
-    Example:
-        >>> inverse((0, 3, 1, 2))
-        (0, 2, 3, 1)
-    """
-    return tuple(perm.index(k) for k in range(len(perm)))
-
-
-def bytes_of(value: Value) -> int:
-    """Return the size of a value in bytes; unknown sizes are guessed."""
-    count = 1
-    for dim in value.shape:
-        count *= dim if isinstance(dim, int) else _GUESS
-    return count * (1 if value.dtype == "string" else numpy_dtype(value.dtype).itemsize)
+__all__ = ["Forms"]
 
 
 class Forms:
-    """The forms of the tensors in one graph for one permutation.
+    """The forms of the tensors in one graph for one pair of layouts.
 
     Attributes:
         form: each tensor that was reached, and the layout in which it stands: 0 or 1.
         free: the operators that could work in either layout, how, in the order of the graph.
         recorded: the layout in which each of them stands.
-        links: the transposes from one form to the other.
+        links: the operators that only turn a tensor from one form to the other.
     """
 
-    def __init__(self, graph: Graph, perm: Perm) -> None:
+    def __init__(self, graph: Graph, layouts: Layouts) -> None:
         self.graph = graph
-        self.perms = (perm, inverse(perm))
+        self.layouts = layouts
         self.form: dict[Value, int] = {}
-        self.free: dict[Node, Agnostic] = {}
+        self.free: dict[Node, Free] = {}
         self.recorded: dict[Node, int] = {}
         self.links: set[Node] = set()
         self._fixed: set[Node] = set()
         self._queue: deque[Value] = deque()
         for node in graph:
-            if self._is_transpose(node) and node not in self.links and node.inputs[0] not in self.form:
-                assert node.inputs[0] is not None
-                self._set(node.inputs[0], self.perms.index(permutation(node)))
+            for value, form in layouts.seeds(node):
+                self._set(value, form)
                 self._spread()
-        order = {node: k for k, node in enumerate(graph)}
-        self.free = dict(sorted(self.free.items(), key=lambda item: order[item[0]]))
+        if self.free:
+            order = {node: k for k, node in enumerate(graph)}
+            self.free = dict(sorted(self.free.items(), key=lambda item: order[item[0]]))
 
     def source(self, value: Value) -> Value:
-        """The value from which linking transposes made this one."""
+        """The value from which links made this one."""
         while value.producer in self.links:
             assert value.producer is not None and value.producer.inputs[0] is not None
             value = value.producer.inputs[0]
         return value
-
-    def _is_transpose(self, node: Node) -> bool:
-        return node.op_id == "Transpose" and permutation(node) in self.perms and not goes_into_matmul(node)
 
     def _set(self, value: Value, form: int) -> None:
         if value not in self.form and value.data is None:
@@ -91,10 +66,10 @@ class Forms:
         """Look at a node next to a tensor of some form."""
         if node in self.free or node in self.links or node in self._fixed:
             return
-        if self._is_transpose(node):
+        if self.layouts.link(node) is not None:
             self._link(node)
             return
-        how = agnostic(node, self.perms[form])
+        how = self.layouts.free(node, form)
         if how is None:
             self._fixed.add(node)
             return
@@ -103,7 +78,7 @@ class Forms:
         # The tensor that led here may be one that the operator does not treat as a tensor.
         if all(v not in self.form for v in tensors):
             return
-        if not inputs or any(self.form.get(v, form) != form for v in tensors):
+        if (how.slots and not inputs) or any(self.form.get(v, form) != form for v in tensors):
             self._fixed.add(node)
             return
         self.free[node], self.recorded[node] = how, form
@@ -111,11 +86,12 @@ class Forms:
             self._set(value, form)
 
     def _link(self, node: Node) -> None:
-        """Make a transpose a link between the two forms if its ends agree with that."""
-        x, y, perm = node.inputs[0], node.output, permutation(node)
+        """Make a node a link between the two forms if its ends agree with that."""
+        x, y, direction = node.inputs[0], node.output, self.layouts.link(node)
         assert x is not None
         known = self.form.get(x, 1 - self.form[y] if y in self.form else None)
-        if known is None or x.data is not None or self.form.get(y, 1 - known) != 1 - known or perm != self.perms[known]:
+        turned_round = known is not None and direction != known and not self.layouts.is_symmetric
+        if known is None or x.data is not None or self.form.get(y, 1 - known) != 1 - known or turned_round:
             self._fixed.add(node)
             return
         self.links.add(node)

@@ -2,7 +2,7 @@
 
 Images come as (batch, height, width, channels); the runtime convolves (batch, channels, height, width). A network is at
 first a chain Transpose, Conv, Transpose, Add, Relu, Transpose, MaxPool, Transpose … and its gradient looks the same.
-Every operator in it that can work in either layout (``passes.layout.agnostic``) is free to choose; where a producer and
+Every operator in it that can work in either layout (``passes.layout.axes``) is free to choose; where a producer and
 a consumer choose differently, there is a transpose, whose cost is the size of the tensor. The cheapest choice for all
 operators together is a minimum cut: operators on the one side work in the first layout, those on the other side in the
 second, and the edges that are cut are the transposes that stay.
@@ -17,10 +17,11 @@ from typing import ClassVar
 
 from nngraph.ir import Graph
 from passes.base import Pass
-from passes.layout.agnostic import Perm
+from passes.layout.axes import Axes, Perm, inverse
 from passes.layout.choose import choose
 from passes.layout.flip import flip_nodes
-from passes.layout.forms import Forms, bytes_of, inverse
+from passes.layout.forms import Forms
+from passes.layout.layouts import bytes_of
 from passes.rewrite import rewrite
 from passes.simplify.views import (
     ComposeTransposes,
@@ -51,7 +52,7 @@ class Transposes(Pass):
 def _flip_graph(graph: Graph) -> int:
     flips = sum(_flip_graph(sub) for node in graph for sub in node.subgraphs)
     for perm in _permutations(graph):
-        forms = Forms(graph, perm)
+        forms = Forms(graph, Axes(perm))
         chosen = choose(forms)
         flip_nodes(forms, chosen)
         flips += len(chosen)

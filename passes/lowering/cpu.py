@@ -8,8 +8,8 @@ import numpy as np
 
 from nngraph.ir import Node, Value
 from nngraph.ops.windows import Window
+from passes.blocks import block_size
 from passes.build import Builder, replace_value
-from passes.lowering.blocks import NCHWC, block_size, from_blocks, kernel_in_blocks, to_blocks
 from passes.lowering.table import Form
 
 __all__ = ["FORMS"]
@@ -66,7 +66,7 @@ def conv_weight_grad(node: Node) -> bool:
     after = [max(r, 0) for r in reach]
     image = op.Reshape(image, _i64(1, batch, *sizes[:-1], sizes[-1] * channels))
     # Few channels make few columns; two halves of the batch side by side keep the product busy.
-    groups = 2 if channels < 64 and batch % 2 == 0 else 1
+    groups = 2 if channels <= 64 and batch % 2 == 0 else 1
     merged = op.Conv(
         image,
         _as_kernel(op, g, groups),
@@ -98,10 +98,10 @@ def _as_kernel(op: Builder, g: Value, groups: int) -> Value:
 
 
 def conv_input_grad(node: Node) -> bool:
-    """Compute the gradient of an image as a convolution with the kernel turned round, in the blocked layout.
+    """Compute the gradient of an image as a convolution with the kernel turned round.
 
-    It fits where the stride is 1, and where the channels on both sides fill whole blocks; with a kernel of one pixel
-    nothing needs turning, and an ordinary convolution will do.
+    It fits where the stride is 1. It pays with a kernel of one pixel, where nothing needs turning, and where the
+    channels on both sides fill whole blocks: then the convolution can work in the blocked layout (``passes.layout``).
     """
     g, w, attributes = node.inputs[0], node.inputs[1], node.attributes
     spatial, pads = attributes.get("spatial"), attributes.get("pads")
@@ -117,21 +117,15 @@ def conv_input_grad(node: Node) -> bool:
         return False
     op = Builder(node, "lower")
     common: dict[str, Any] = {"kernel_shape": kernel, "dilations": dilations, "pads": (*before, *after)}
-    if all(k == 1 for k in kernel):
-        return _put(node, op, op.Conv(g, op.Transpose(w, perm=(1, 0, *range(2, w.ndim))), **common))
     block = block_size()
-    if block is None or rank != 2 or any(int(d) % block for d in w.shape[:2]):
-        return False
-    ends = np.full(2, np.iinfo(np.int64).min)
-    turned = op.Slice(w, _i64(-1, -1), ends, _i64(2, 3), _i64(-1, -1))
-    blocked = op.node(
-        "Conv",
-        [to_blocks(op, g), kernel_in_blocks(op, turned, block, swap=True)],
-        _domain=NCHWC,
-        _types=[node.output.type],
-        **common,
-    )
-    return _put(node, op, from_blocks(op, blocked))
+    turned: Any = w
+    if any(k != 1 for k in kernel):
+        if block is None or rank != 2 or any(int(d) % block for d in w.shape[:2]):
+            return False
+        axes = range(2, w.ndim)
+        ends = np.full(rank, np.iinfo(np.int64).min)
+        turned = op.Slice(w, _i64(*[-1] * rank), ends, _i64(*axes), _i64(*[-1] * rank))
+    return _put(node, op, op.Conv(g, op.Transpose(turned, perm=(1, 0, *range(2, w.ndim))), **common))
 
 
 def _sizes(x: Value) -> tuple[int, ...]:

@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 
 import pytest
-import zoo
 
+import zoo
 from nngraph.ir import Graph
 from passes import PassManager, gradients, pipeline
 

@@ -13,8 +13,7 @@ from nngraph.ops import raw
 from passes import PassManager, parse
 from passes.base import check_graph
 from passes.layout import Transposes
-from passes.layout.agnostic import agnostic
-from passes.layout.forms import inverse
+from passes.layout.axes import flip, inverse
 from passes.rewrite import example
 
 FIRST, LAST = (0, 3, 1, 2), (0, 2, 3, 1)
@@ -222,7 +221,7 @@ def test_the_flipped_form_of_a_node_undoes_itself() -> None:
         graph = graph_of(fn, IMAGE, "float32[3]")
         for node in graph:
             if any(v is not None and v.ndim == 4 for v in node.inputs) and node.op != "Reshape":
-                there = agnostic(node, FIRST)
+                there = flip(node, FIRST)
                 assert there is not None, (kind, node)
                 assert there.slots
 

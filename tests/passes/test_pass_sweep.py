@@ -49,7 +49,7 @@ def test_a_pass_keeps_its_promises(name: str, plan: str) -> None:
     results = zoo.run(graph)
     assert list(results) == list(expected(name))
     for output, wanted in expected(name).items():
-        np.testing.assert_allclose(results[output], wanted, rtol=1e-5, atol=1e-6, err_msg=output)
+        np.testing.assert_allclose(results[output], wanted, rtol=1e-5, atol=1e-5, err_msg=output)
         assert results[output].dtype == wanted.dtype
 
     again = GRAPHS[name]()

@@ -1,50 +1,79 @@
-"""Operators that can work on transposed tensors: what changes in them when their inputs are transposed.
+"""Layouts that differ in the order of axes, and the operators that can work in either.
 
-For a permutation p of rank r the *flipped* form of a node takes ``Transpose(x, p)`` for each input of that rank (the
-*tensor inputs*) and gives ``Transpose(y, p)`` for each output y. Axes among its attributes and inputs move too: axis a
-of x is axis ``p.index(a)`` of its transpose.
+For a permutation p, ``Transpose(form 0, p)`` is form 1. An operator is *flipped* by the permutation that leads from its
+form to the other: it takes ``Transpose(x, p)`` for each input x of p's rank and gives ``Transpose(y, p)`` for each
+output y. Axes among its attributes and inputs move too: axis a of x is axis ``p.index(a)`` of its transpose.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from nngraph.ir import Node, Value
 from passes.build import Builder
+from passes.layout.layouts import Free, Layouts, again, bytes_of
 from passes.simplify.reductions import axes_of
-from passes.simplify.views import reshape_target
+from passes.simplify.views import goes_into_matmul, permutation, reshape_target
 from passes.traits import ELEMENTWISE, REDUCTIONS
 
-__all__ = ["Agnostic", "agnostic"]
+__all__ = ["Axes", "Perm", "flip", "inverse"]
 
 Perm = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Agnostic:
-    """How one node is flipped.
+def inverse(perm: Perm) -> Perm:
+    """Return the permutation that undoes another.
 
-    Attributes:
-        slots: the positions of its tensor inputs.
-        moves: whether its outputs are transposed too; those of a reduction that drops its axes are not.
-        flip: makes the flipped node from a builder and its inputs, the tensor inputs already transposed.
+    Example:
+        >>> inverse((0, 3, 1, 2))
+        (0, 2, 3, 1)
     """
-
-    slots: tuple[int, ...]
-    moves: bool
-    flip: Callable[[Builder, list[Any]], Sequence[Value]]
+    return tuple(perm.index(k) for k in range(len(perm)))
 
 
-Handler = Callable[[Node, Perm], Agnostic | None]
+class Axes(Layouts):
+    """Two orders of axes; ``Transpose(form 0, perm)`` is form 1."""
+
+    by = "transposes"
+
+    def __init__(self, perm: Perm) -> None:
+        self.perms = (perm, inverse(perm))
+        self.is_symmetric = perm == inverse(perm)
+
+    def link(self, node: Node) -> int | None:
+        """Return the form of a transpose's input; of a permutation that is its own inverse the first is form 0."""
+        if node.op_id != "Transpose" or permutation(node) not in self.perms or goes_into_matmul(node):
+            return None
+        return self.perms.index(permutation(node))
+
+    def free(self, node: Node, form: int) -> Free | None:
+        """Return how a node is flipped."""
+        return flip(node, self.perms[form])
+
+    def turn(self, op: Builder, value: Value, form: int) -> Value:
+        """Transpose a tensor."""
+        turned: Value = op.Transpose(value, perm=self.perms[form])
+        return turned
+
+    def turn_constant(self, data: np.ndarray[Any, Any], form: int) -> np.ndarray[Any, Any]:
+        """Transpose an array."""
+        return np.ascontiguousarray(data.transpose(self.perms[form]))
+
+    def cost(self, value: Value, form: int) -> int | None:
+        """Return the tensor's size; where only axes of size 1 move, a transpose is a reshape and costs nothing."""
+        order = [k for k in self.perms[form] if value.shape[k] != 1]
+        return bytes_of(value) if order != sorted(order) else 0
+
+
+Handler = Callable[[Node, Perm], Free | None]
 
 _HANDLERS: dict[str, Handler] = {}
 
 
-def agnostic(node: Node, perm: Perm) -> Agnostic | None:
+def flip(node: Node, perm: Perm) -> Free | None:
     """Return how a node is flipped by a permutation, or ``None`` when it cannot be."""
     handler = _HANDLERS.get(node.op_id)
     return None if handler is None else handler(node, perm)
@@ -57,14 +86,6 @@ def _handles(*ops: str) -> Callable[[Handler], Handler]:
         return handler
 
     return register
-
-
-def _again(node: Node, perm: Perm | None, op: Builder, inputs: list[Any], **changed: Any) -> Sequence[Value]:
-    """Make the node once more, with some attributes changed; ``perm`` is what happens to its outputs."""
-    types = [o.type if perm is None else o.type.with_shape(o.shape[k] for k in perm) for o in node.outputs]
-    attributes = {**node.attributes, **changed}
-    made = op.node(node.op, inputs, _outputs=len(types), _domain=node.domain, _types=types, **attributes)
-    return made if isinstance(made, tuple) else (made,)
 
 
 def _numbers(node: Node, slot: int) -> list[int] | None:
@@ -81,7 +102,7 @@ def _vector(numbers: Sequence[int]) -> Any:
 
 
 @_handles(*ELEMENTWISE, "nngraph::StopGradient")
-def _elementwise(node: Node, perm: Perm) -> Agnostic | None:
+def _elementwise(node: Node, perm: Perm) -> Free | None:
     rank = len(perm)
     if node.output.ndim != rank:
         return None
@@ -90,12 +111,12 @@ def _elementwise(node: Node, perm: Perm) -> Agnostic | None:
     if not slots or any(_side_shape(node.inputs[k], perm) is None for k in sides):
         return None
 
-    def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
+    def make(op: Builder, inputs: list[Any]) -> Sequence[Value]:
         for k in sides:
             inputs[k] = _side(op, inputs[k], perm)
-        return _again(node, perm, op, inputs)
+        return again(node, perm, op, inputs)
 
-    return Agnostic(slots, True, flip)
+    return Free(slots, True, make)
 
 
 def _side_shape(value: Value | None, perm: Perm) -> tuple[Any, ...] | None:
@@ -130,7 +151,7 @@ def _side(op: Builder, value: Value, perm: Perm) -> Any:
 
 
 @_handles("Softmax", "LogSoftmax", "Hardmax", "TopK", "ArgMax", "ArgMin", "Concat", "Split", "Gather")
-def _one_axis(node: Node, perm: Perm) -> Agnostic | None:
+def _one_axis(node: Node, perm: Perm) -> Free | None:
     default = {"Softmax": -1, "LogSoftmax": -1, "Hardmax": -1, "TopK": -1}.get(node.op, 0)
     rank = len(perm)
     axis = int(node.attributes.get("axis", default)) % rank
@@ -143,19 +164,19 @@ def _one_axis(node: Node, perm: Perm) -> Agnostic | None:
     if drops and not _order_stays(perm, (axis,)):
         return None
 
-    def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
-        return _again(node, None if drops else perm, op, inputs, axis=perm.index(axis))
+    def make(op: Builder, inputs: list[Any]) -> Sequence[Value]:
+        return again(node, None if drops else perm, op, inputs, axis=perm.index(axis))
 
-    return Agnostic(slots, not drops, flip)
+    return Free(slots, not drops, make)
 
 
 @_handles("CumSum")
-def _cumsum(node: Node, perm: Perm) -> Agnostic | None:
+def _cumsum(node: Node, perm: Perm) -> Free | None:
     axis = _numbers(node, 1)
     if axis is None or node.output.ndim != len(perm):
         return None
     moved = np.array(perm.index(axis[0] % len(perm)), np.int64)
-    return Agnostic((0,), True, lambda op, inputs: _again(node, perm, op, [inputs[0], moved]))
+    return Free((0,), True, lambda op, inputs: again(node, perm, op, [inputs[0], moved]))
 
 
 # -- several axes ----------------------------------------------------------------------------------------------------
@@ -168,7 +189,7 @@ def _order_stays(perm: Perm, dropped: Sequence[int]) -> bool:
 
 
 @_handles(*REDUCTIONS)
-def _reduction(node: Node, perm: Perm) -> Agnostic | None:
+def _reduction(node: Node, perm: Perm) -> Free | None:
     x, axes = node.inputs[0], axes_of(node)
     if x is None or axes is None or x.ndim != len(perm):
         return None
@@ -177,14 +198,14 @@ def _reduction(node: Node, perm: Perm) -> Agnostic | None:
         return None
     moved = _vector(sorted(perm.index(a) for a in axes))
 
-    def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
-        return _again(node, perm if keeps else None, op, [inputs[0], moved] if len(axes) < len(perm) else inputs)
+    def make(op: Builder, inputs: list[Any]) -> Sequence[Value]:
+        return again(node, perm if keeps else None, op, [inputs[0], moved] if len(axes) < len(perm) else inputs)
 
-    return Agnostic((0,), keeps, flip)
+    return Free((0,), keeps, make)
 
 
 @_handles("Pad")
-def _pad(node: Node, perm: Perm) -> Agnostic | None:
+def _pad(node: Node, perm: Perm) -> Free | None:
     rank, pads, axes = len(perm), _numbers(node, 1), _numbers(node, 3)
     if node.output.ndim != rank or pads is None or (axes is None and len(node.inputs) > 3):
         return None
@@ -193,11 +214,11 @@ def _pad(node: Node, perm: Perm) -> Agnostic | None:
     for k, axis in enumerate(axes):
         before[axis], after[axis] = pads[k], pads[len(axes) + k]
     moved = _vector([before[k] for k in perm] + [after[k] for k in perm])
-    return Agnostic((0,), True, lambda op, inputs: _again(node, perm, op, [inputs[0], moved, *inputs[2:3]]))
+    return Free((0,), True, lambda op, inputs: again(node, perm, op, [inputs[0], moved, *inputs[2:3]]))
 
 
 @_handles("Slice")
-def _slice(node: Node, perm: Perm) -> Agnostic | None:
+def _slice(node: Node, perm: Perm) -> Free | None:
     rank, axes = len(perm), _numbers(node, 3)
     starts = node.inputs[1]
     if node.output.ndim != rank or (axes is None and len(node.inputs) > 3 and node.inputs[3] is not None):
@@ -206,31 +227,31 @@ def _slice(node: Node, perm: Perm) -> Agnostic | None:
     if not isinstance(count, int):
         return None
     moved = _vector([perm.index((axes[k] if axes is not None else k) % rank) for k in range(count)])
-    return Agnostic((0,), True, lambda op, inputs: _again(node, perm, op, [*inputs[:3], moved, *inputs[4:]]))
+    return Free((0,), True, lambda op, inputs: again(node, perm, op, [*inputs[:3], moved, *inputs[4:]]))
 
 
 @_handles("Expand", "Tile")
-def _expand(node: Node, perm: Perm) -> Agnostic | None:
+def _expand(node: Node, perm: Perm) -> Free | None:
     x, sizes = node.inputs[0], _numbers(node, 1)
     if x is None or sizes is None or not x.ndim == len(sizes) == node.output.ndim == len(perm):
         return None
     moved = _vector([sizes[k] for k in perm])
-    return Agnostic((0,), True, lambda op, inputs: _again(node, perm, op, [inputs[0], moved]))
+    return Free((0,), True, lambda op, inputs: again(node, perm, op, [inputs[0], moved]))
 
 
 @_handles("Shape")
-def _shape(node: Node, perm: Perm) -> Agnostic | None:
+def _shape(node: Node, perm: Perm) -> Free | None:
     x = node.inputs[0]
     if x is None or x.ndim != len(perm):
         return None
     axes = list(range(x.ndim))[node.attributes.get("start", 0) : node.attributes.get("end")]
     moved = _vector([perm.index(a) for a in axes])
-    return Agnostic((0,), False, lambda op, inputs: [op.Gather(op.Shape(inputs[0]), moved)])
+    return Free((0,), False, lambda op, inputs: [op.Gather(op.Shape(inputs[0]), moved)])
 
 
 @_handles("Size")
-def _size(node: Node, perm: Perm) -> Agnostic | None:
+def _size(node: Node, perm: Perm) -> Free | None:
     x = node.inputs[0]
     if x is None or x.ndim != len(perm):
         return None
-    return Agnostic((0,), False, lambda op, inputs: _again(node, None, op, inputs))
+    return Free((0,), False, lambda op, inputs: again(node, None, op, inputs))

@@ -51,12 +51,10 @@ def from_blocks(op: Builder, x: Value) -> Value:
     return value
 
 
-def kernel_in_blocks(op: Builder, w: Value, block: int, *, swap: bool = False) -> Value:
-    """Arrange a kernel (out, in, height, width) for a blocked Conv; ``swap`` exchanges its two kinds of channels."""
-    m, c, height, width = w.shape
-    assert isinstance(m, int) and isinstance(c, int)
+def kernel_in_blocks(op: Builder, w: Value, block: int) -> Value:
+    """Arrange a kernel (filters, channels, height, width) for a blocked Conv."""
+    m, c, height, width = (int(d) for d in w.shape)
     parts = op.Reshape(w, np.array([m // block, block, c // block, block, height, width], np.int64))
-    perm = (2, 0, 4, 5, 1, 3) if swap else (0, 2, 4, 5, 3, 1)
-    shape = np.array([c, m, height, width] if swap else [m, c, height, width], np.int64)
-    value: Value = op.Reshape(op.Transpose(parts, perm=perm), shape)
+    shape = np.array([m, c, height, width], np.int64)
+    value: Value = op.Reshape(op.Transpose(parts, perm=(0, 2, 4, 5, 3, 1)), shape)
     return value

@@ -1,0 +1,251 @@
+"""The runtime's blocked layout: convolutions work in it, and whole runs of layers stay in it.
+
+Form 0 is (batch, channels, height, width), form 1 the same tensor with its channels in blocks (``passes.blocks``). The
+runtime brings a network to this layout by itself when its weights are constants. In training they are not: so the graph
+says it. Convolutions gain from form 1, elementwise operators between them do not care, and whatever needs the ordinary
+layout costs a reorder; the minimum cut of ``passes.layout.choose`` finds the best for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nngraph.ir import Graph, Node, Value
+from passes.base import Pass
+from passes.blocks import NCHWC, block_size, from_blocks, kernel_in_blocks, to_blocks
+from passes.build import Builder
+from passes.layout.choose import choose
+from passes.layout.flip import flip_nodes
+from passes.layout.forms import Forms
+from passes.layout.layouts import Free, Layouts, again, bytes_of
+from passes.rewrite import LocalRule, Refusal, Result, Rule, rewrite
+from passes.simplify.reductions import axes_of
+from passes.simplify.views import permutation
+from passes.traits import BROADCASTING, UNARY
+
+__all__ = ["Blocked", "Blocks"]
+
+_FIRST, _LAST = (0, 3, 1, 2), (0, 2, 3, 1)
+
+_FLOPS_PER_BYTE = 20
+"""A blocked convolution of this many operations gains as much time as reordering one byte takes."""
+
+Handler = Callable[[Node, int], Free | None]
+
+
+@dataclass(frozen=True)
+class Blocks(Pass):
+    """Moves convolutions with weights that are no constants, and what lies between them, to the blocked layout.
+
+    It is for graphs that run on this machine: the size of a block depends on the processor.
+    """
+
+    name: ClassVar[str] = "blocks"
+
+    def run(self, graph: Graph) -> int:
+        """Move operators between the two layouts; return how many were moved or joined."""
+        block = block_size()
+        if block is None:
+            return 0
+        return self._move(graph, Blocked(block)) + rewrite(graph, RULES)
+
+    def _move(self, graph: Graph, layouts: Layouts) -> int:
+        moved = sum(self._move(sub, layouts) for node in graph for sub in node.subgraphs)
+        forms = Forms(graph, layouts)
+        chosen = choose(forms)
+        flip_nodes(forms, chosen)
+        return moved + len(chosen)
+
+
+class Blocked(Layouts):
+    """The ordinary layout of images, and the one in blocks of channels."""
+
+    by = "blocks"
+
+    def __init__(self, block: int) -> None:
+        self.block = block
+
+    def link(self, node: Node) -> int | None:
+        """Return 0 for ReorderInput and 1 for ReorderOutput."""
+        if node.domain != NCHWC or node.attributes.get("channels_last", 0):
+            return None
+        return {"ReorderInput": 0, "ReorderOutput": 1}.get(node.op)
+
+    def seeds(self, node: Node) -> Iterable[tuple[Value, int]]:
+        """Convolutions and what is blocked already have known forms."""
+        x = node.inputs[0] if node.inputs else None
+        if x is None or x.ndim != 4:
+            return []
+        if node.domain == NCHWC:
+            return [(x, int(node.op != "ReorderInput"))]
+        return [(x, 0)] if node.op_id == "Conv" and self._fits(x) else []
+
+    def free(self, node: Node, form: int) -> Free | None:
+        """Return how a node is brought to the other layout."""
+        if not node.domain and node.op in _ELEMENTWISE:
+            return self._elementwise(node)
+        if form == 1:
+            return None  # operators of the runtime's own domain were put there by an earlier choice
+        handler = {
+            "Conv": self._conv,
+            "MaxPool": self._pool,
+            "AveragePool": self._pool,
+            "GlobalAveragePool": self._pool,
+            "Resize": self._resize,
+            "ReduceSum": self._sum,
+            "Transpose": self._transpose,
+        }.get(node.op_id)
+        return handler(node) if handler is not None else None
+
+    def turn(self, op: Builder, value: Value, form: int) -> Value:
+        """Reorder a tensor."""
+        return to_blocks(op, value) if form == 0 else from_blocks(op, value)
+
+    def turn_constant(self, data: np.ndarray[Any, Any], form: int) -> np.ndarray[Any, Any]:
+        """Reorder an array."""
+        batch, channels, height, width = data.shape
+        blocks = channels // self.block
+        if form == 0:
+            parts = data.reshape(batch, blocks, self.block, height, width).transpose(0, 1, 3, 4, 2)
+        else:
+            parts = data.reshape(batch, blocks, height, width, self.block).transpose(0, 1, 4, 2, 3)
+        return np.ascontiguousarray(parts).reshape(data.shape)
+
+    def cost(self, value: Value, form: int) -> int | None:
+        """Return the tensor's size; the runtime reorders floats only."""
+        return bytes_of(value) if value.dtype == "float32" and self._fits(value) else None
+
+    # -- operators ----------------------------------------------------------------------------------------------------
+
+    def _fits(self, value: Value) -> bool:
+        channels = value.shape[1] if value.ndim == 4 else None
+        return isinstance(channels, int) and channels > 0 and channels % self.block == 0
+
+    def _elementwise(self, node: Node) -> Free | None:
+        """All operands must have the result's shape or be single numbers: blocks do not broadcast."""
+        out = node.output
+        slots = tuple(k for k, v in enumerate(node.inputs) if v is not None and v.shape == out.shape)
+        others = [v for k, v in enumerate(node.inputs) if v is not None and k not in slots]
+        if not self._fits(out) or not slots or any(v.type.size != 1 for v in others):
+            return None
+        return Free(slots, True, lambda op, inputs: again(node, range(4), op, inputs))
+
+    def _conv(self, node: Node) -> Free | None:
+        x, w = node.inputs[0], node.inputs[1]
+        if x is None or w is None or x.dtype != "float32" or w.data is not None or not w.type.is_static:
+            return None
+        if node.attributes.get("group", 1) != 1 or not self._fits(x) or not self._fits(node.output):
+            return None
+        if any(d != 1 for d in node.attributes.get("dilations", ())):
+            return None  # slower in blocks; the gradient of a kernel is one (passes.lowering.cpu)
+        # Beside the image the runtime needs the kernel's sizes, which a foreign model may leave out.
+        kernel = tuple(int(k) for k in w.shape[2:])
+        operations = 2 * bytes_of(node.output) // 4 * int(w.shape[1]) * prod(kernel)
+
+        def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
+            inputs[1] = kernel_in_blocks(op, inputs[1], self.block)
+            return _in_domain(node, op, inputs, kernel_shape=kernel)
+
+        return Free((0,), True, flip, gain=operations // _FLOPS_PER_BYTE)
+
+    def _pool(self, node: Node) -> Free | None:
+        x = node.inputs[0]
+        if x is None or x.dtype != "float32" or not self._fits(x) or len(node.outputs) > 1:
+            return None
+        known = {"auto_pad", "ceil_mode", "count_include_pad", "dilations", "kernel_shape", "pads", "strides"}
+        if not known.issuperset(node.attributes):
+            return None
+        return Free((0,), True, lambda op, inputs: _in_domain(node, op, inputs))
+
+    def _resize(self, node: Node) -> Free | None:
+        """Repeating every pixel; other ways to resize are left alone."""
+        x, scales = node.inputs[0], node.inputs[2] if len(node.inputs) == 3 else None
+        if x is None or x.dtype != "float32" or not self._fits(x) or scales is None or scales.data is None:
+            return None
+        repeats = scales.data.tolist()
+        modes = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+        if node.inputs[1] is not None or node.attributes != modes or repeats[:2] != [1, 1] or len(repeats) != 4:
+            return None
+        if any(r != int(r) for r in repeats):
+            return None
+
+        def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
+            attributes = {"scales": tuple(int(r) for r in repeats), "mode": "nearest"}
+            return [_made(node, op, "Upsample", inputs[:1], attributes)]
+
+        return Free((0,), True, flip)
+
+    def _sum(self, node: Node) -> Free | None:
+        """The sum over all pixels, such as the gradient of a bias: a sum over two axes of the blocks."""
+        x = node.inputs[0]
+        if x is None or not self._fits(x) or axes_of(node) != (0, 2, 3) or node.attributes.get("keepdims", 1):
+            return None
+        channels = int(x.shape[1])
+
+        def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
+            parts = op.Reshape(inputs[0], _i64(0, channels // self.block, -1, self.block))
+            total = op.ReduceSum(parts, _i64(0, 2), keepdims=0)
+            return [op.Reshape(total, _i64(channels))]
+
+        return Free((0,), False, flip)
+
+    def _transpose(self, node: Node) -> Free | None:
+        """From and to channels last it is a reorder; bringing the channels to the front is as easy from blocks."""
+        x, perm = node.inputs[0], permutation(node)
+        if x is None or x.dtype != "float32" or x.ndim != 4 or not x.type.is_static:
+            return None
+        if perm == _FIRST and self._fits(node.output):
+            return Free((), True, lambda op, inputs: [_made(node, op, "ReorderInput", inputs, {"channels_last": 1})])
+        if perm == _LAST and self._fits(x):
+            attributes = {"channels": x.shape[1], "channels_last": 1}
+            return Free((0,), False, lambda op, inputs: [_made(node, op, "ReorderOutput", inputs, attributes)])
+        if perm == (1, 0, 2, 3) and self._fits(x):
+            return Free((0,), False, lambda op, inputs: [self._channels_to_front(op, inputs[0], node)])
+        return None
+
+    def _channels_to_front(self, op: Builder, x: Value, node: Node) -> Value:
+        batch, channels, height, width = (int(d) for d in x.shape)
+        parts = op.Reshape(x, _i64(batch, channels // self.block, height, width, self.block))
+        value: Value = op.Reshape(op.Transpose(parts, perm=(1, 4, 0, 2, 3)), _i64(channels, batch, height, width))
+        return value
+
+
+_ELEMENTWISE = UNARY | (BROADCASTING - {"PRelu"})
+
+
+def _i64(*numbers: int) -> np.ndarray[Any, Any]:
+    return np.array(numbers, np.int64)
+
+
+def _made(node: Node, op: Builder, name: str, inputs: list[Any], attributes: dict[str, Any]) -> Value:
+    value: Value = op.node(name, inputs, _domain=NCHWC, _types=[node.output.type], **attributes)
+    return value
+
+
+def _in_domain(node: Node, op: Builder, inputs: list[Any], **more: Any) -> Sequence[Value]:
+    """Make the node's namesake of the runtime's own domain."""
+    return [_made(node, op, node.op, inputs, {**node.attributes, **more})]
+
+
+class ActivationIntoConv(LocalRule):
+    """``Relu(Conv(x, w)) = Conv(x, w, activation="Relu")`` in the blocked layout."""
+
+    roots = ("Relu",)
+
+    def apply(self, node: Node, op: Builder) -> Result:
+        x = node.inputs[0]
+        made = x.producer if x is not None else None
+        if x is None or made is None or made.op_id != f"{NCHWC}::Conv" or "activation" in made.attributes:
+            return None
+        if len(x.uses) > 1 or x.is_output:
+            return Refusal("the convolution's result is used elsewhere", x)
+        return _made(node, op, "Conv", list(made.inputs), {**made.attributes, "activation": "Relu"})
+
+
+RULES: tuple[Rule, ...] = (ActivationIntoConv(),)
+"""What the runtime does for the ordinary Conv but not for the blocked one."""

@@ -1,0 +1,201 @@
+"""The blocked layout: what goes there, what comes back, and what stays."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+import zoo
+from nngraph.ir import Graph
+from nngraph.ops import raw
+from passes import PassManager, gradients, pipeline
+from passes.base import check_graph
+from passes.blocks import NCHWC, block_size
+from passes.layout import Blocks, blocked
+from passes.layout.blocked import Blocked
+from passes.rewrite import example
+
+pytestmark = pytest.mark.skipif(block_size() is None, reason="this runtime has no blocked layout")
+
+IMAGE, KERNEL = "float32[2, 16, 12, 12]", "float32[16, 16, 3, 3]"
+
+
+def i64(*numbers: int) -> np.ndarray:
+    return np.array(numbers, np.int64)
+
+
+def conv(x: Any, w: Any, **attributes: Any) -> Any:
+    return raw.Conv(x, w, pads=(1, 1, 1, 1), **attributes)
+
+
+def graph_of(fn: Any, *types: str) -> Graph:
+    return example(fn, *types).graph()
+
+
+def blocks(graph: Graph) -> Counter[str]:
+    """Run the pass, check that nothing else changed, and count what is in blocks."""
+    wanted = zoo.run(graph)
+    Blocks().run(graph)
+    check_graph(graph, after="blocks")
+    for name, result in zoo.run(graph).items():
+        np.testing.assert_allclose(result, wanted[name], rtol=1e-4, atol=1e-5 * np.abs(wanted[name]).max())
+    text = str(graph)
+    assert Blocks().run(graph) == 0 and str(graph) == text
+    return Counter(n.op for n in graph.all_nodes() if n.domain == NCHWC)
+
+
+def test_the_block_is_found_by_trial() -> None:
+    assert block_size() in (4, 8, 16)
+
+
+def test_a_convolution_goes_to_blocks_and_its_result_comes_back() -> None:
+    graph = graph_of(lambda x, w: conv(x, w), IMAGE, KERNEL)
+    assert blocks(graph) == {"ReorderInput": 1, "Conv": 1, "ReorderOutput": 1}
+
+
+@pytest.mark.parametrize(
+    "attributes", [{}, {"strides": (2, 2)}, {"kernel_shape": (3, 3)}, {"strides": (1, 2), "pads": (0, 2, 1, 0)}]
+)
+def test_attributes_of_convolutions(attributes: dict[str, Any]) -> None:
+    types = "float32[2, 16, 32, 32]", "float32[64, 16, 3, 3]", "float32[64]"
+    found = blocks(graph_of(lambda x, w, b: raw.Conv(x, w, b, **attributes), *types))
+    assert found["Conv"] == 1
+
+
+BETWEEN = {
+    "tanh": lambda x: raw.Tanh(x),
+    "scalars": lambda x: raw.Mul(raw.Add(x, np.float32(1)), np.full((1, 1, 1), 2, np.float32)),
+    "two tensors": lambda x: raw.Mul(x, raw.Sigmoid(x)),
+    "mask": lambda x: raw.Mul(x, raw.Cast(raw.Greater(x, np.float32(0)), to="float32")),
+    "where": lambda x: raw.Where(raw.Less(x, np.float32(0)), raw.Tanh(x), x),
+    "clip": lambda x: raw.Clip(x, np.float32(0), np.float32(6)),
+    "max pool": lambda x: raw.MaxPool(x, kernel_shape=(2, 2), strides=(2, 2)),
+    "max pool with padding": lambda x: raw.MaxPool(x, kernel_shape=(3, 3), pads=(1, 1, 1, 1), dilations=(1, 1)),
+    "average pool": lambda x: raw.AveragePool(x, kernel_shape=(3, 3), pads=(1, 1, 1, 1), count_include_pad=1),
+    "repeat": lambda x: raw.Resize(
+        x,
+        None,
+        np.array([1, 1, 2, 3], np.float32),
+        mode="nearest",
+        coordinate_transformation_mode="asymmetric",
+        nearest_mode="floor",
+    ),
+    "constant": lambda x: raw.Add(x, zoo.ramp(2, 16, 12, 12)),
+}
+
+
+@pytest.mark.parametrize("kind", BETWEEN)
+def test_what_lies_between_convolutions_stays_in_blocks(kind: str) -> None:
+    found = blocks(graph_of(lambda x, w: conv(BETWEEN[kind](conv(x, w)), w), IMAGE, KERNEL))
+    assert (found["ReorderInput"], found["ReorderOutput"], found["Conv"]) == (1, 1, 2)
+
+
+OUT = {
+    "bias": lambda x, b: raw.Add(x, b),
+    "cumulative sum": lambda x, b: raw.CumSum(x, np.int64(1)),
+    "softmax": lambda x, b: raw.Softmax(x, axis=1),
+    "mean of channels": lambda x, b: raw.Sub(x, raw.ReduceMean(x, i64(1), keepdims=1)),
+    "smooth resize": lambda x, b: raw.Resize(x, None, np.array([1, 1, 2, 2], np.float32), mode="linear"),
+}
+
+
+@pytest.mark.parametrize("kind", OUT)
+def test_what_needs_the_order_of_channels_gets_it(kind: str) -> None:
+    found = blocks(graph_of(lambda x, w, b: conv(OUT[kind](conv(x, w), b), w), IMAGE, KERNEL, "float32[16, 1, 1]"))
+    assert (found["ReorderInput"], found["ReorderOutput"]) == (2, 2)
+
+
+STAYS = {
+    "constant weights": (lambda x, w: conv(x, zoo.ramp(16, 16, 3, 3)), IMAGE, KERNEL),
+    "odd channels": (lambda x, w: conv(x, w), "float32[2, 3, 6, 6]", "float32[16, 3, 3, 3]"),
+    "odd filters": (lambda x, w: conv(x, w), IMAGE, "float32[5, 16, 3, 3]"),
+    "groups": (lambda x, w: conv(x, w, group=2), IMAGE, "float32[16, 8, 3, 3]"),
+    "dilation": (lambda x, w: conv(x, w, dilations=(2, 2)), IMAGE, KERNEL),
+    "doubles": (lambda x, w: conv(x, w), "float64[2, 16, 6, 6]", "float64[16, 16, 3, 3]"),
+    "one axis": (lambda x, w: raw.Conv(x, w), "float32[2, 16, 6]", "float32[16, 16, 3]"),
+    "a kernel of one pixel": (lambda x, w: raw.Conv(x, w), IMAGE, "float32[16, 16, 1, 1]"),
+    "no convolution": (lambda x, w: raw.MaxPool(raw.Relu(x), kernel_shape=(2, 2)), IMAGE, KERNEL),
+}
+
+
+@pytest.mark.parametrize("kind", STAYS)
+def test_what_stays(kind: str) -> None:
+    fn, *types = STAYS[kind]
+    graph = graph_of(fn, *types)
+    before = str(graph)
+    assert Blocks().run(graph) == 0 and str(graph) == before
+
+
+def test_truth_values_are_never_reordered() -> None:
+    """A mask that leaves the network is made in the ordinary layout, from a tensor that was brought there."""
+
+    def fn(x: Any, w: Any) -> Any:
+        y = conv(x, w)
+        return raw.Greater(y, np.float32(0)), conv(raw.Tanh(y), w)
+
+    graph = graph_of(fn, IMAGE, KERNEL)
+    blocks(graph)
+    assert all(n.inputs[0].dtype == "float32" for n in graph if n.op.startswith("Reorder"))  # type: ignore[union-attr]
+
+
+def test_relu_goes_into_the_convolution() -> None:
+    graph = graph_of(lambda x, w: conv(raw.Relu(conv(x, w)), w), IMAGE, KERNEL)
+    assert blocks(graph)["Conv"] == 2
+    assert "Relu" not in [n.op for n in graph]
+    used = graph_of(lambda x, w: (lambda y: conv(raw.Add(raw.Relu(y), y), w))(conv(x, w)), IMAGE, KERNEL)
+    blocks(used)
+    assert "Relu" in [n.op for n in used]
+
+
+def test_channels_last_on_either_side_is_one_reorder() -> None:
+    def fn(x: Any, w: Any) -> Any:
+        y = conv(raw.Transpose(x, perm=(0, 3, 1, 2)), w)
+        return raw.Transpose(y, perm=(0, 2, 3, 1))
+
+    graph = graph_of(fn, "float32[2, 12, 12, 16]", KERNEL)
+    assert blocks(graph) == {"ReorderInput": 1, "Conv": 1, "ReorderOutput": 1}
+    assert all(n.op != "Transpose" or n.output.ndim == 6 for n in graph), "only the kernel's"
+
+
+def test_gradients_of_biases_and_kernels_read_blocks() -> None:
+    def fn(x: Any, w: Any) -> Any:
+        y = raw.Tanh(conv(x, w))
+        return raw.ReduceSum(y, i64(0, 2, 3), keepdims=0), raw.Transpose(y, perm=(1, 0, 2, 3)), conv(y, w)
+
+    found = blocks(graph_of(fn, IMAGE, KERNEL))
+    assert found["ReorderOutput"] == 1
+
+
+def test_a_named_batch() -> None:
+    graph = graph_of(lambda x, w: conv(raw.Tanh(conv(x, w)), w), "float32[batch, 16, 12, 12]", KERNEL)
+    assert blocks(graph)["Conv"] == 2
+
+
+def test_the_pipeline_keeps_a_wide_network_in_blocks() -> None:
+    graph = gradients(zoo.ZOO["wide_cnn"](), ["y"], ["w1", "b", "w2"])
+    wanted = zoo.run(graph)
+    PassManager(pipeline("cpu")).run(graph)
+    found = Counter(n.op for n in graph if n.domain == NCHWC)
+    assert found["Conv"] >= 3
+    for name, result in zoo.run(graph).items():
+        np.testing.assert_allclose(result, wanted[name], rtol=1e-4, atol=1e-5)
+    portable = gradients(zoo.ZOO["wide_cnn"](), ["y"], ["w1", "b", "w2"])
+    PassManager(pipeline("portable")).run(portable)
+    assert not any(n.domain for n in portable)
+
+
+def test_without_blocks_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocked, "block_size", lambda: None)
+    graph = graph_of(lambda x, w: conv(x, w), IMAGE, KERNEL)
+    assert Blocks().run(graph) == 0
+
+
+def test_a_constant_is_reordered_as_the_runtime_does() -> None:
+    layouts = Blocked(8)
+    array = np.arange(2 * 16 * 3 * 2, dtype=np.float32).reshape(2, 16, 3, 2)
+    turned = layouts.turn_constant(array, 0)
+    assert turned.ravel()[:3].tolist() == [array[0, 0, 0, 0], array[0, 1, 0, 0], array[0, 2, 0, 0]]
+    np.testing.assert_array_equal(layouts.turn_constant(turned, 1), array)

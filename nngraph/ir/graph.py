@@ -100,7 +100,7 @@ class Value(ArrayOperators):
         for node, index in list(self.uses):
             node.set_input(index, new)
         if outputs and self.is_output:
-            self.graph.set_outputs([new if v is self else v for v in self.graph.outputs], self.graph.output_names)
+            self.graph._replace_output(self, new)
 
     def __len__(self) -> int:
         if not self.shape:
@@ -460,6 +460,13 @@ class Graph:
         self._output_counts = {}
         for value in values:
             self._output_counts[value] = self._output_counts.get(value, 0) + 1
+
+    def _replace_output(self, old: Value, new: Value) -> None:
+        # Not by set_outputs: a training step returns every weight, and each of them may be replaced.
+        if new.graph is not self:
+            raise ValueError(f"graph {self.name!r} cannot return {new.name!r}, a value of graph {new.graph.name!r}")
+        self.outputs = [new if v is old else v for v in self.outputs]
+        self._output_counts[new] = self._output_counts.get(new, 0) + self._output_counts.pop(old)
 
     # -- copying ---------------------------------------------------------------------------------------------------
 

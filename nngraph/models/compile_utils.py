@@ -110,6 +110,9 @@ def _sample_weights(sample_weight: Any, names: Sequence[str], count: int) -> lis
     if sample_weight is None:
         return [None] * count
     if isinstance(sample_weight, dict):
+        unknown = sorted(set(sample_weight) - set(names))
+        if unknown:
+            raise ValueError(f"sample_weight has entries for {unknown}, which are no outputs; these are {list(names)}")
         return [sample_weight.get(n) for n in names]
     weights = list(leaves(sample_weight))
     if len(weights) == 1:
@@ -142,6 +145,11 @@ class CompiledMetrics:
     def metrics(self) -> list[Any]:
         """The Metric objects, once they are made."""
         return [metric for _, metric, _, _ in self._entries or ()]
+
+    @property
+    def labels(self) -> list[str]:
+        """The metrics' names in the results."""
+        return [label for label, _, _, _ in self._entries or ()]
 
     def build(self, pairs: Sequence[tuple[Any, Any]], names: Sequence[str]) -> None:
         """Make the Metric objects for these outputs."""

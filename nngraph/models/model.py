@@ -250,6 +250,12 @@ class Model(Trainer, Layer):
 
         return model_to_json(self, **kwargs)
 
+    def __reduce__(self) -> Any:
+        """Copies and pickles go through the saved form: sessions and device memory cannot be copied."""
+        from nngraph.models.saving import pickled, unpickled
+
+        return unpickled, (pickled(self),)
+
     def get_config(self) -> dict[str, Any]:
         """Return the configuration from which an equal model can be made."""
         from nngraph.models.configuration import model_config

@@ -8,6 +8,7 @@ the graph lie the tensors that only training needs. Loading reads data: classes 
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from exporters import OnnxExporter
 from nngraph import config
 from nngraph.models.configuration import build_from_input_spec, input_spec_config, restore_seeded_state, seeded_state
 from nngraph.saving import deserialize_keras_object, serialize_keras_object
+from nngraph.runtime import legalize
 from nngraph.serde import ModelFile, read_model, write_model
 from nngraph.serde.file import atomic_write
 from passes import PassManager, pipeline
@@ -55,6 +57,7 @@ def export_model(
         raise ValueError(f"export(format={format!r}) is not supported; the format is 'onnx'")
     graph = model.graph(training=False)
     PassManager(pipeline(target="portable")).run(graph)
+    legalize(graph)  # what no runtime computes in double precision is written in another form
     report = OnnxExporter(opset_version=opset_version).export(graph, filepath)
     if verbose or (verbose is None and config.is_interactive_logging_enabled()):
         print(f"exported {report}")
@@ -89,12 +92,22 @@ def save_model(
         "weights": list(weights),
         "compile": model.get_compile_config() if include_optimizer else None,
         "training": seeded_state(model),
+        "optimized": _optimized(model),
     }
     graph = model.graph(training=False)
     PassManager(pipeline(target="portable", level=0)).run(graph)
+    legalize(graph)
     graph.metadata[FORMAT] = str(_VERSION)
     graph.metadata[CONFIG] = json.dumps(description)
     write_model(graph, path, state={**weights, **state})
+
+
+def _optimized(model: Any) -> list[int] | None:
+    """Return which weights the optimizer was built for; what is trainable may have changed since."""
+    if model.optimizer is None or not model.optimizer.built:
+        return None
+    places = {v: k for k, v in enumerate(model.weights)}
+    return [places[v] for v in model.optimizer._trainable_variables if v in places]
 
 
 def _tensors(model: Any, include_optimizer: bool) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -184,7 +197,8 @@ def _restore(model: Any, file: ModelFile, description: dict[str, Any], filepath:
     slots = _named(file, "optimizer/")
     if slots and model.optimizer is not None:
         if not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
+            weights, places = model.weights, description.get("optimized")
+            model.optimizer.build(model.trainable_variables if places is None else [weights[k] for k in places])
         _assign_all(list(model.optimizer.variables), slots, f"optimizer state of {str(filepath)!r}")
     restore_seeded_state(model, description.get("training", {}))
 
@@ -207,6 +221,22 @@ def _assign_all(variables: list[Any], arrays: list[np.ndarray[Any, Any]], what: 
             )
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
+
+
+def pickled(model: Any) -> bytes:
+    """Return a model as the bytes of a saved file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        save_model(model, path)
+        return path.read_bytes()
+
+
+def unpickled(data: bytes) -> Any:
+    """Return the model that :func:`pickled` saved; its custom classes must be registered."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        path.write_bytes(data)
+        return load_model(path)
 
 
 # -- weights alone --------------------------------------------------------------------------------------------------

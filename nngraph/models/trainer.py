@@ -14,12 +14,12 @@ from nngraph.data import ArrayAdapter, class_weight_to_sample_weights, make_adap
 from nngraph.data.arrays import to_arrays
 from nngraph.data.packing import unpack_x_y_sample_weight
 from nngraph.ir import Value
-from nngraph.transforms import gradients
 from nngraph.layers.layer import Layer
 from nngraph.models.checks import check_inputs, check_labels
 from nngraph.models.compile_utils import CompiledLoss, CompiledMetrics, batch_size_of
 from nngraph.models.steps import CompiledStep, LazyLogs, PredictFunction, describe
 from nngraph.ops.keras_tensor import leaves
+from nngraph.transforms import gradients
 
 __all__ = ["Trainer"]
 
@@ -117,8 +117,12 @@ class Trainer:
 
     @property
     def metrics_names(self) -> list[str]:
-        """Names of the metrics."""
-        return [m.name for m in self.metrics]
+        """Names of the results, in the order in which ``evaluate`` returns them."""
+        own = [] if self._loss_tracker is None else ["loss", *self._output_trackers]
+        compiled = self._compile_metrics.labels if self._compile_metrics is not None else []
+        known = {self._loss_tracker, *self._output_trackers.values()}
+        known |= set(self._compile_metrics.metrics) if self._compile_metrics is not None else set()
+        return [*own, *compiled, *(m.name for m in self.metrics if m not in known)]
 
     @property
     def metrics_variables(self) -> list[Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 import textwrap
@@ -250,3 +252,40 @@ def test_loading_without_compiling_needs_no_custom_loss(tmp_path: Path) -> None:
     keras.saving.save_model(model, tmp_path / "m.onnx")
     assert not keras.saving.load_model(tmp_path / "m.onnx", compile=False).compiled
     assert keras.saving.load_model(tmp_path / "m.onnx", {"own_loss": own_loss}).loss is own_loss
+
+
+def test_models_can_be_copied_and_pickled() -> None:
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    x = np.ones((4, 3), "float32")
+    model.fit(x, x[:, :1], verbose=0)
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(other.predict(x, verbose=0), model.predict(x, verbose=0))
+        assert int(other.optimizer.iterations) == 1
+        other.fit(x, x[:, :1], verbose=0)
+        assert not np.array_equal(other.get_weights()[0], model.get_weights()[0])
+
+
+def test_layers_unfrozen_after_training_can_be_saved(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dense(1)])
+    model.layers[0].trainable = False
+    model.compile("adam", "mse")
+    x = np.ones((4, 3), "float32")
+    model.fit(x, x[:, :1], verbose=0)
+    model.layers[0].trainable = True
+    model.save(tmp_path / "m.onnx")
+    slots = [v.numpy() for v in model.optimizer.variables]
+    loaded = keras.models.load_model(tmp_path / "m.onnx")
+    for a, b in zip(slots, loaded.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(a, b.numpy())
+
+
+def test_double_precision_models_run_in_any_runtime(tmp_path: Path) -> None:
+    layers = [keras.layers.Conv1D(2, 2, activation="gelu", dtype="float64"), keras.layers.Flatten(dtype="float64")]
+    model = keras.Sequential([keras.Input((5, 2), dtype="float64"), *layers])
+    x = np.random.default_rng(0).normal(size=(4, 5, 2))
+    for write in (lambda p: model.export(p, verbose=False), model.save):
+        write(tmp_path / "m.onnx")
+        session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
+        (got,) = session.run(None, {session.get_inputs()[0].name: x})
+        np.testing.assert_allclose(got, model.predict(x, verbose=0), rtol=1e-12)

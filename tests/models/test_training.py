@@ -350,3 +350,17 @@ def test_losses_that_cannot_be_minimised(loss: object, message: str) -> None:
     model.compile("sgd", loss)
     with pytest.raises(ValueError, match=message):
         model.fit(X, Y, verbose=0)
+
+
+def test_weights_for_no_output_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"sample_weight has entries for \['other'\]"):
+        regressor().fit(X, Y, sample_weight={"other": np.ones(50)}, verbose=0)
+
+
+def test_names_of_results_are_in_the_order_of_evaluate() -> None:
+    entry = Input((3,))
+    model = Model(entry, [layers.Dense(1, name="a")(entry), layers.Dense(1, name="b")(entry)])
+    model.compile("sgd", "mse", metrics={"b": ["mae"]})
+    results = model.evaluate(X, [Y, Y], verbose=0)
+    assert model.metrics_names == ["loss", "a_loss", "b_loss", "b_mae"]
+    assert results == list(model.evaluate(X, [Y, Y], verbose=0, return_dict=True).values())

@@ -9,6 +9,7 @@ import pytest
 
 import zoo
 from nngraph.ir import Graph, TensorType
+from nngraph.ops.nn_norm import batch_norm_training
 from nngraph.ops.trace import trace_graph
 from nngraph.ops.vjp_conv import conv_input_grad, conv_weight_grad
 from passes import lower
@@ -136,6 +137,29 @@ def test_without_blocks_everything_stays_portable(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(cpu, "block_size", lambda: None)
     same_as_portable(input_grad(INPUT_GRADS["same"]), form=False)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 5, 6), (2, 7), (3, 2, 4), ("batch", 3, 4, 4)])
+@pytest.mark.parametrize("outputs", [1, 3, 4])
+def test_batch_normalisation(shape: tuple[int | str, ...], outputs: int) -> None:
+    types = [TensorType("float32", shape), *[TensorType("float32", (shape[1],))] * 2]
+    # A large mean, where a careless variance would be far off.
+    graph, _, results = trace_graph(
+        lambda x, s, b: batch_norm_training(x * 0.1 + 30.0, s, b, epsilon=0.01, outputs=outputs), types
+    )
+    results = results if isinstance(results, tuple) else (results,)
+    graph.set_outputs(list(results), [f"y{k}" for k in range(outputs)])
+    portable, fast = lower(graph.clone(), "portable"), lower(graph.clone(), "cpu")
+    check_graph(fast)
+    assert "BatchNormalization" in op_ids(fast) and "BatchNormalization" not in op_ids(portable)
+    wanted = zoo.run(portable)
+    for name, result in zoo.run(fast).items():
+        np.testing.assert_allclose(result, wanted[name], rtol=1e-3, atol=1e-4)
+
+
+def test_batch_normalisation_in_double_precision_stays_portable() -> None:
+    graph = traced(lambda x, s, b: batch_norm_training(x, s, b, epsilon=0.01), (3, 2, 4), (2,), (2,), dtype="float64")
+    assert "BatchNormalization" not in op_ids(lower(graph, "cpu"))
 
 
 def test_origins_are_kept() -> None:

@@ -170,7 +170,7 @@ class PolynomialDecay(_Schedule):
 class CosineDecay(_Schedule):
     """Half a cosine from the initial rate down to ``alpha`` times it, after a linear warm-up if one is asked for.
 
-    The warm-up goes from ``initial_learning_rate`` to ``warmup_target`` in ``warmup_steps``; the cosine begins after it.
+    The warm-up goes from ``initial_learning_rate`` to ``warmup_target`` in ``warmup_steps``; then the cosine begins.
 
     Source: Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2016.
 

@@ -80,6 +80,7 @@ class HeadAttention(Layer):
             dtype=self.dtype_policy,
             name=name,
         )
+        layer.supports_masking = True
         layer.path = f"{self.path}/{name}"
         layer.build(shape)
         layer._build_shapes = shape

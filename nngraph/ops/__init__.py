@@ -34,6 +34,7 @@ from nngraph.ops.linalg import *
 from nngraph.ops.nn_activations import *
 from nngraph.ops.nn_attention import *
 from nngraph.ops.nn_conv import *
+from nngraph.ops.nn_ctc import *
 from nngraph.ops.nn_losses import *
 from nngraph.ops.nn_misc import *
 from nngraph.ops.nn_norm import *

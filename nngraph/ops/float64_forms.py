@@ -1,7 +1,8 @@
 """Elementary functions, activations and normalisations in double precision.
 
-The runtime has no double kernel for some operators, and for a few others one that rounds to single precision on the way.
-A float64 node of these is written with operators that do compute in double, so that a float64 model is what it says.
+The runtime has no double kernel for some operators, and for a few others one that rounds to single precision on the
+way. A float64 node of these is written with operators that do compute in double, so that a float64 model is what it
+says.
 """
 
 from __future__ import annotations

@@ -169,7 +169,7 @@ def ctc_decode(
 
 
 def _greedy(z: Any, lengths: Any, merge_repeated: bool, mask_index: int) -> tuple[Any, Any]:
-    batch, frames, _ = shape(z)
+    frames = shape(z)[1]
     classes = raw.ArgMax(z, axis=2, keepdims=0)
     times = raw.Unsqueeze(raw.Range(np.int64(0), convert(frames, "int64"), np.int64(1)), ints(0))
     running = raw.Less(times, raw.Unsqueeze(lengths, ints(1)))

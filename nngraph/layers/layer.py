@@ -408,7 +408,10 @@ class Layer:
                 self._check_input(first)
                 self._build_once(given, first)
                 if signature.accepts("training"):
-                    kwargs["training"] = bool(context.training) if training is None else training
+                    if training is None and context.training is not None:
+                        kwargs["training"] = bool(context.training)
+                    elif training is None and "training" in signature.required:
+                        kwargs["training"] = False  # nobody says anything: not even the layer's own default
                 elif "training" in kwargs:
                     kwargs.pop("training")
                 self._fill_masks(signature.names, given, kwargs)

@@ -9,7 +9,7 @@ import numpy as np
 from nngraph import ops
 from nngraph.losses.base import squeeze_or_expand_to_same_rank
 
-__all__ = ["aligned", "as_labels", "check_class_vectors", "check_labels", "shape_text", "targets_like"]
+__all__ = ["aligned", "as_labels", "check_class_vectors", "shape_text", "targets_like"]
 
 
 def shape_text(x: Any) -> str:
@@ -115,29 +115,3 @@ def as_labels(loss: str, y_true: Any, y_pred: Any, axis: int = -1) -> Any:
     if len(got) == rank and rank and _may_be_equal(got[class_axis], y_pred.shape[class_axis]):
         message += " One-hot targets go with 'categorical_crossentropy'; np.argmax(y, axis=-1) makes class numbers."
     raise ValueError(message)
-
-
-def check_labels(loss: str, labels: Any, classes: int, ignore_class: int | None = None) -> None:
-    """Raise ValueError when an array of class numbers holds one that is no whole number from 0 to `classes` - 1.
-
-    A graph cannot say this, so it is asked of the data before training.
-
-    >>> check_labels("sparse_categorical_crossentropy", [0, 1, 3], 3)
-    Traceback (most recent call last):
-    ...
-    ValueError: Loss 'sparse_categorical_crossentropy': labels must be whole numbers from 0 to 2, because the output has
-    3 classes, but 3 is among them.
-    """
-    array = np.asarray(labels)
-    if array.size == 0:
-        return
-    if ignore_class is not None:
-        array = array[array != ignore_class]
-    bad = (array < 0) | (array >= classes)
-    if array.dtype.kind == "f":
-        bad |= array != np.floor(array)
-    if bad.any():
-        raise ValueError(
-            f"Loss {loss!r}: labels must be whole numbers from 0 to {classes - 1}, because the output has {classes} "
-            f"classes, but {array[bad].flat[0]} is among them."
-        )

@@ -46,7 +46,11 @@ def optimizers() -> dict[str, Any]:
         optimizer = cases.make(keras.optimizers, name, arguments)
         variables = [keras.Variable(value, name=label) for label, value in cases.starts().items()]
         optimizer.build(variables)
-        found = cases.run(optimizer, variables, lambda grads: optimizer.apply([keras.ops.array(g) for g in grads], variables))
+
+        def apply(grads: list[Any]) -> None:
+            optimizer.apply([keras.ops.array(g) for g in grads], variables)
+
+        found = cases.run(optimizer, variables, apply)
         optimizer.finalize_variable_values(variables)
         return [*found, np.concatenate([np.asarray(v, "float64").ravel() for v in variables]).tolist()]
 

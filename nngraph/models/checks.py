@@ -33,7 +33,7 @@ def check_inputs(model: Any, x: Any) -> None:
         fits = len(shape) == len(want) and all(w is None or w == s for w, s in zip(want, shape, strict=True))
         if not fits and not mendable:
             what = "x" if len(tensors) == 1 else f"the array for input {tensor.name!r}"
-            raise ValueError(f"{what} has shape {shape}, but model {model.name!r} takes {want}; None stands for any size")
+            raise ValueError(f"{what} has shape {shape}, but model {model.name!r} takes {want} (None is any size)")
 
 
 def check_labels(losses: Sequence[Any], names: Sequence[str], y: Any, classes: Sequence[int | None]) -> None:

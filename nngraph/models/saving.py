@@ -17,8 +17,8 @@ import numpy as np
 from exporters import OnnxExporter
 from nngraph import config
 from nngraph.models.configuration import build_from_input_spec, input_spec_config, restore_seeded_state, seeded_state
-from nngraph.saving import deserialize_keras_object, serialize_keras_object
 from nngraph.runtime import legalize
+from nngraph.saving import deserialize_keras_object, serialize_keras_object
 from nngraph.serde import ModelFile, read_model, write_model
 from nngraph.serde.file import atomic_write
 from passes import PassManager, pipeline

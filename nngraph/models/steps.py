@@ -98,8 +98,7 @@ class CompiledStep:
         self.step = BoundStep(compile_graph(graph, device), state, names, [f"log:{k}" for k in logs])
         # An input that no node needs was pruned; its data goes nowhere.
         self.buffers = [
-            self.step.data[n] if n in self.step.data else _empty(t)
-            for n, t in zip(names, types, strict=True)
+            self.step.data[n] if n in self.step.data else _empty(t) for n, t in zip(names, types, strict=True)
         ]
         self.logs = LazyLogs({k: self.step.results[f"log:{k}"] for k in logs})
         self.run = self.step.run

@@ -83,10 +83,10 @@ def sinc(x: Any) -> Any:
 @public
 def heaviside(x1: Any, x2: Any) -> Any:
     """Return 0 for negative ``x1``, ``x2`` for zero and 1 for positive."""
-    a, b = promote(x1, x2)
+    a, b = promote(x1, x2, to_float=True)
     zero = scalar(0, a)
     step = where(apply("Less", a, zero), zero, where(apply("Equal", a, zero), b, scalar(1, a)))
-    return where(isnan(a), a, step) if is_float(dtype_of(a)) else step
+    return where(isnan(a), a, step)
 
 
 @public
@@ -154,6 +154,8 @@ def _ignoring_nan(op: str, x1: Any, x2: Any) -> Any:
 def fmod(x1: Any, x2: Any) -> Any:
     """Return the remainder with the sign of the dividend, as in C."""
     a, b = promote(x1, x2)
+    if dtype_of(a) == "bool":
+        a, b = convert(a, "int32"), convert(b, "int32")
     return apply("Mod", a, b, fmod=1)
 
 
@@ -373,16 +375,15 @@ def _own(source: np.dtype[Any]) -> tuple[Any, Any]:
 def nextafter(x1: Any, x2: Any) -> Any:
     """Return the floating number next to ``x1`` in the direction of ``x2``."""
     a, b = promote(x1, x2, to_float=True)
-    if dtype_of(a) not in ("float32", "float64"):
-        raise TypeError(f"nextafter takes float32 or float64, got {dtype_of(a)}")
-    whole = "int32" if dtype_of(a) == "float32" else "int64"
+    whole = f"int{8 * numpy_dtype(dtype_of(a)).itemsize}"
     bits = apply("BitCast", a, to=whole)
     # Away from zero the bits count up, towards it down, for either sign.
     outward = apply("Equal", apply("Greater", b, a), apply("Greater", a, scalar(0, a)))
     one = np.asarray(1, whole)
     moved = apply("BitCast", where(outward, apply("Add", bits, one), apply("Sub", bits, one)), to=dtype_of(a))
-    tiny = np.finfo(numpy_dtype(dtype_of(a))).smallest_subnormal
-    from_zero = where(apply("Greater", b, a), scalar(tiny, a), scalar(-tiny, a))
+    # The bits of the smallest number are 1, and with the sign the smallest integer and 1.
+    tiny = np.array([1, np.iinfo(whole).min + 1], whole).view(numpy_dtype(dtype_of(a)))
+    from_zero = where(apply("Greater", b, a), tiny[0], tiny[1])
     moved = where(apply("Equal", a, scalar(0, a)), from_zero, moved)
     moved = where(apply("Equal", a, b), b, moved)
     return where(logical_or(isnan(a), isnan(b)), scalar(math.nan, a), moved)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 import numpy as np
@@ -127,10 +128,16 @@ def divide_no_nan(x1: Any, x2: Any) -> Any:
     return apply("Where", absent, zero, apply("Div", a, safe))
 
 
+def _numbers(x1: Any, x2: Any) -> list[Any]:
+    """Promote two operands; truth values become int32."""
+    a, b = promote(x1, x2)
+    return [convert(a, "int32"), convert(b, "int32")] if dtype_of(a) == "bool" else [a, b]
+
+
 @public
 def floor_divide(x1: Any, x2: Any) -> Any:
     """Return the largest integer not above ``x1 / x2``."""
-    a, b = promote(x1, x2)
+    a, b = _numbers(x1, x2)
     if is_float(dtype_of(a)):
         return apply("Floor", apply("Div", a, b))
     quotient, rest = apply("Div", a, b), apply("Mod", a, b)
@@ -143,7 +150,7 @@ def floor_divide(x1: Any, x2: Any) -> Any:
 @public
 def mod(x1: Any, x2: Any) -> Any:
     """Return the remainder with the sign of the divisor, as Python's ``%``."""
-    a, b = promote(x1, x2)
+    a, b = _numbers(x1, x2)
     if not is_float(dtype_of(a)):
         return apply("Mod", a, b)
     return apply("Sub", a, apply("Mul", apply("Floor", apply("Div", a, b)), b))
@@ -157,7 +164,7 @@ def power(x1: Any, x2: Any) -> Any:
             return square(x1)
         x = convert(x1)
         return apply("Pow", x, np.asarray(x2, numpy_dtype(dtype_of(x))))
-    return apply("Pow", *promote(x1, x2))
+    return apply("Pow", *_numbers(x1, x2))
 
 
 @public
@@ -462,6 +469,7 @@ def rsqrt(x: Any) -> Any:
 def square(x: Any) -> Any:
     """Return x times x."""
     t = convert(x)
+    t = convert(t, "int32") if dtype_of(t) == "bool" else t
     return apply("Mul", t, t)
 
 
@@ -493,21 +501,16 @@ def sign(x: Any) -> Any:
     return apply("Sign", convert(x))
 
 
-def _rounding(op: str, x: Any) -> Any:
-    t = convert(x)
-    return apply(op, t) if is_float(dtype_of(t)) else t
-
-
 @public
 def floor(x: Any) -> Any:
-    """Return the largest integer not above x, as a float for floats."""
-    return _rounding("Floor", x)
+    """Return the largest integer not above x, as a float; integers give float32."""
+    return apply("Floor", _float(x))
 
 
 @public
 def ceil(x: Any) -> Any:
-    """Return the smallest integer not below x, as a float for floats."""
-    return _rounding("Ceil", x)
+    """Return the smallest integer not below x, as a float; integers give float32."""
+    return apply("Ceil", _float(x))
 
 
 @public
@@ -519,12 +522,15 @@ def trunc(x: Any) -> Any:
 
 @public
 def round(x: Any, decimals: int = 0) -> Any:
-    """Return x rounded to ``decimals`` places, halves to even."""
-    if decimals == 0:
-        return _rounding("Round", x)
+    """Return x rounded to ``decimals`` places, halves to even; integers stay integers."""
     t = convert(x)
-    scale = np.asarray(10.0**decimals, numpy_dtype(dtype_of(t)))
-    return apply("Div", apply("Round", apply("Mul", t, scale)), scale)
+    if not is_float(dtype_of(t)):
+        return t if decimals >= 0 else convert(round(convert(t, "float32"), decimals), dtype_of(t))
+    if decimals == 0:
+        return apply("Round", t)
+    scale = np.asarray(10.0 ** builtins.abs(decimals), numpy_dtype(dtype_of(t)))
+    forth, back = ("Mul", "Div") if decimals > 0 else ("Div", "Mul")
+    return apply(back, apply("Round", apply(forth, t, scale)), scale)
 
 
 def _is_comparable(x: Any, y: Any) -> bool:

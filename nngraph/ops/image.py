@@ -12,12 +12,13 @@ from nngraph.ir import is_float, numpy_dtype
 from nngraph.ops.axes import ints, rank, reshaped, sizes
 from nngraph.ops.core import convert, dtype_of, type_of
 from nngraph.ops.dispatch import public
+from nngraph.ops.image_warp import affine_transform
 from nngraph.ops.shapes import pad
 from nngraph.ops.trace import apply
 from nngraph.ops.vjp import raw, vjp
 from nngraph.ops.windows import check_data_format, per_axis
 
-__all__ = ["resize"]
+__all__ = ["affine_transform", "resize"]
 
 # Name to ONNX's mode, where ONNX has it.
 _MODES = {"nearest": "nearest", "bilinear": "linear", "bicubic": "cubic", "lanczos3": None, "lanczos5": None}

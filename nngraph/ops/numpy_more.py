@@ -51,7 +51,8 @@ def dtype(x: Any) -> str:
 @public
 def append(x1: Any, x2: Any, axis: int | None = None) -> Any:
     """Return the second tensor put behind the first along an axis, or both flat."""
-    return concatenate([ravel(x1), ravel(x2)], 0) if axis is None else concatenate([x1, x2], axis)
+    a, b = promote(x1, x2)
+    return concatenate([ravel(a), ravel(b)], 0) if axis is None else concatenate([a, b], axis)
 
 
 @public

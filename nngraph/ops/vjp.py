@@ -73,23 +73,45 @@ def vjp_node(*names: str, domain: str = "") -> Callable[[Rule], Rule]:
     return register
 
 
+def vjp_through(*names: str, domain: str = "") -> Callable[[Rule], Rule]:
+    """Register another form of operators, a function of inputs and attributes, through which they are differentiated.
+
+    Example:
+        >>> @vjp_through("LpNormalization")                  # doctest: +SKIP
+        ... def _(x, *, axis=-1, p=2):
+        ...     return raw.Div(x, norm(x, axis, p))
+    """
+
+    def register(form: Rule) -> Rule:
+        def rule(node: Node, gs: Sequence[Any], reverse: Reverse) -> list[tuple[Value, Any]]:
+            return _back_through(form, node, gs, reverse)
+
+        vjp_node(*names, domain=domain)(rule)
+        return form
+
+    return register
+
+
 def through_form(node: Node, gs: Sequence[Any], reverse: Reverse) -> list[tuple[Value, Any]]:
-    """The gradient of a composite without a rule of its own: write its portable form again and go back through that."""
-    entry = op_def(node.op, node.domain)
-    assert entry.expand is not None
-    # The copies keep two inputs apart when one of them is computed from the other.
-    copies = [v if v is None or v.is_constant or not is_float(v.dtype) else apply("Identity", v) for v in node.inputs]
-    result = entry.expand(*copies, **node.attributes)
-    results = list(result) if isinstance(result, (tuple, list)) else [result]
-    ways = [(y, g) for y, g in zip(results, gs, strict=False) if g is not None and isinstance(y, Value)]
-    wanted = [
-        (v, c) for v, c in zip(node.inputs, copies, strict=True) if v is not None and c is not None and reverse.wants(v)
-    ]
-    found = reverse.gradients([y for y, _ in ways], [c for _, c in wanted], [g for _, g in ways])
-    return list(zip([v for v, _ in wanted], found, strict=True))
+    """The gradient of an operator through its entry's own ``expand``: a composite's portable form, or a float64 form."""
+    form = op_def(node.op, node.domain).expand
+    assert form is not None
+    return _back_through(form, node, gs, reverse)
 
 
 through_form.takes_node = True  # type: ignore[attr-defined]
+
+
+def _back_through(form: Rule, node: Node, gs: Sequence[Any], reverse: Reverse) -> list[tuple[Value, Any]]:
+    # The copies keep two inputs apart when one of them is computed from the other.
+    copies = [v if v is None or v.is_constant or not is_float(v.dtype) else apply("Identity", v) for v in node.inputs]
+    result = form(*copies, **node.attributes)
+    results = list(result) if isinstance(result, (tuple, list)) else [result]
+    ways = [(y, g) for y, g in zip(results, gs, strict=False) if g is not None and isinstance(y, Value)]
+    pairs = zip(node.inputs, copies, strict=True)
+    wanted = [(v, c) for v, c in pairs if v is not None and c is not None and reverse.wants(v)]
+    found = reverse.gradients([y for y, _ in ways], [c for _, c in wanted], [g for _, g in ways])
+    return list(zip([v for v, _ in wanted], found, strict=True))
 
 
 def rule_of(entry: OpDef) -> Rule | None:

@@ -26,6 +26,11 @@ def _(g: Any, y: Any, x: Any, *, to: str, **_: Any) -> Any:
     return (raw.Cast(g, to=dtype_of(x)) if is_float(dtype_of(x)) else None,)
 
 
+@vjp("CastLike")
+def _(g: Any, y: Any, x: Any, like: Any, **_: Any) -> Any:
+    return (raw.Cast(g, to=dtype_of(x)) if is_float(dtype_of(x)) else None,)
+
+
 @vjp("Add")
 def _(g: Any, y: Any, a: Any, b: Any) -> Any:
     return g, g

@@ -11,7 +11,7 @@ import onnx
 from nngraph.ir import numpy_dtype, standardize_dtype
 from nngraph.proto import attribute_to_proto, dtype_to_onnx, node_proto
 from nngraph.runtime.device import onnxruntime, session_options
-from nngraph.runtime.kernels import has_kernel, outputs_like_inputs, stand_ins
+from nngraph.runtime.kernels import has_kernel, output_dtypes, stand_ins
 from nngraph.schema import OPSET, RUNTIME_OPSET, changed_after, schema_of
 
 __all__ = ["run_node"]
@@ -36,10 +36,15 @@ def run_node(
         ValueError: the operator does not accept these inputs.
     """
     dtypes = tuple(None if a is None else standardize_dtype(a.dtype) for a in inputs)
-    if domain == "" and not has_kernel(op, dtypes):
-        to = stand_ins(op, dtypes)
-        if any(d in to for d in dtypes):
-            return _run_in(to, op, inputs, attributes, outputs)
+    if op in ("Cast", "BitCast") and "bfloat16" in (*dtypes, attributes["to"]):
+        kind = numpy_dtype(attributes["to"])
+        return [a.astype(kind) if op == "Cast" else a.view(kind) for a in inputs if a is not None]
+    if domain == "" and ("bfloat16" in dtypes or not has_kernel(op, dtypes)):
+        wide = stand_ins(op, dtypes)
+        # The runtime's Python interface has no bfloat16 arrays.
+        wide = ["float32" if d == "bfloat16" else d for d in wide]
+        if wide != list(dtypes):
+            return _run_in(wide, op, inputs, attributes, outputs)
     key = (op, domain, dtypes, outputs, _freeze(attributes))
     session = _SESSIONS.get(key)
     if session is None:
@@ -55,22 +60,17 @@ def run_node(
 
 
 def _run_in(
-    to: Mapping[str, str],
+    wide: Sequence[str | None],
     op: str,
     inputs: Sequence[np.ndarray[Any, Any] | None],
     attributes: Mapping[str, Any],
     outputs: int,
 ) -> list[np.ndarray[Any, Any]]:
     """Run one operator in other dtypes, as the compiled path does, and give its outputs in the inputs' dtypes."""
-    wide = [a if a is None else a.astype(numpy_dtype(to.get(standardize_dtype(a.dtype), a.dtype.name))) for a in inputs]
-    found = run_node(op, wide, attributes, outputs=outputs)
-    sources = outputs_like_inputs(op)
-    results = []
-    for k, result in enumerate(found):
-        source = sources[min(k, len(sources) - 1)]
-        like = inputs[source] if source is not None else None
-        results.append(result if like is None else result.astype(like.dtype))
-    return results
+    arrays = [a if a is None or d is None else a.astype(numpy_dtype(d)) for a, d in zip(inputs, wide, strict=True)]
+    found = run_node(op, arrays, attributes, outputs=outputs)
+    own = output_dtypes(op, [None if a is None else standardize_dtype(a.dtype) for a in inputs], outputs)
+    return [r if d is None else r.astype(numpy_dtype(d)) for r, d in zip(found, own, strict=True)]
 
 
 def _freeze(attributes: Mapping[str, Any]) -> Any:

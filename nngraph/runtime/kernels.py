@@ -10,7 +10,7 @@ from nngraph.registry import COMPOSITE_DOMAIN, lookup
 from nngraph.runtime.device import onnxruntime
 from nngraph.schema import OPSET, schema_of
 
-__all__ = ["expand_composite", "expand_composites", "has_kernel", "legalize", "outputs_like_inputs", "stand_ins"]
+__all__ = ["expand_composite", "expand_composites", "has_kernel", "legalize", "output_dtypes", "stand_ins"]
 
 _DTYPE_NAMES = {"float32": "float", "float64": "double"}
 
@@ -48,7 +48,7 @@ def _has_kernel(op: str, dtypes: tuple[str | None, ...], domain: str) -> bool:
     for last, constraints in entries:
         if domain == "" and last < OPSET:
             continue
-        names = {p: f"tensor({_DTYPE_NAMES.get(d, d)})" for p, d in zip(parameters, dtypes, strict=True) if d}
+        names = {p: _kernel_name(d) for p, d in zip(parameters, dtypes, strict=True) if d}
         if all(name in constraints[p] for p, name in names.items() if p in constraints):
             return True
     return False
@@ -115,7 +115,7 @@ def _legalize_node(node: Node) -> bool:
     if entry is not None and entry.expand_node is not None and "float64" in dtypes:
         entry.expand_node(node)
         return True
-    if has_kernel(node.op, dtypes):
+    if has_kernel(node.op, dtypes) or stand_ins(node.op, dtypes) == dtypes:
         return False
     _compute_in_stand_ins(node)
     return True
@@ -140,38 +140,67 @@ def _rare(dtype: str) -> bool:
     return dtype in _WIDER
 
 
-def stand_ins(op: str, dtypes: Sequence[str | None]) -> dict[str, str]:
-    """Return, for the dtypes of a node without a kernel, those in which the runtime can compute it."""
-    rare = {d for d in dtypes if d is not None and _rare(d)}
-    options = [{d: _WIDER[d][min(k, len(_WIDER[d]) - 1)] for d in rare} for k in range(3)]
-    runnable = (o for o in options if has_kernel(op, [d if d is None else o.get(d, d) for d in dtypes]))
-    return next(runnable, options[0])
+def stand_ins(op: str, dtypes: Sequence[str | None]) -> list[str | None]:
+    """Return the dtypes of inputs in which the runtime can compute a node that it has no kernel for.
+
+    Dtypes that some kernel takes at their place are kept.
+    """
+    return list(_stand_ins(op, tuple(dtypes)))
+
+
+@functools.cache
+def _stand_ins(op: str, dtypes: tuple[str | None, ...]) -> tuple[str | None, ...]:
+    parameters = _input_parameters(op, len(dtypes))
+    taken: dict[str, set[str]] = {}
+    for last, constraints in _kernels().get(("", op), []):
+        if last >= OPSET:
+            for parameter, names in constraints.items():
+                taken.setdefault(parameter, set()).update(names)
+
+    def replaced(dtype: str | None, parameter: str, k: int) -> str | None:
+        if dtype not in _WIDER or _kernel_name(dtype) in taken.get(parameter, {_kernel_name(dtype)}):
+            return dtype
+        options = _WIDER[dtype]
+        return options[min(k, len(options) - 1)]
+
+    choices = [tuple(replaced(d, p, k) for d, p in zip(dtypes, parameters, strict=True)) for k in range(3)]
+    return next((c for c in choices if has_kernel(op, c)), choices[0])
+
+
+def _input_parameters(op: str, count: int) -> list[str]:
+    """The type parameters of a node's inputs."""
+    inputs = schema_of(op).inputs
+    return [inputs[min(k, len(inputs) - 1)].type_str for k in range(count)]
+
+
+def _kernel_name(dtype: str) -> str:
+    return f"tensor({_DTYPE_NAMES.get(dtype, dtype)})"
+
+
+def output_dtypes(op: str, inputs: Sequence[str | None], outputs: int) -> list[str | None]:
+    """Return for each output of an ai.onnx node the dtype that it shares with an input, or ``None``."""
+    given = dict(zip(_input_parameters(op, len(inputs)), inputs, strict=True))
+    parameters = schema_of(op).outputs
+    return [given.get(parameters[min(k, len(parameters) - 1)].type_str) for k in range(outputs)]
 
 
 def _compute_in_stand_ins(node: Node) -> None:
     graph = node.graph
     assert graph is not None
-    to = stand_ins(node.op, [None if v is None else v.dtype for v in node.inputs])
+    dtypes = [None if v is None else v.dtype for v in node.inputs]
+    wide = stand_ins(node.op, dtypes)
 
     def cast(value: Value, dtype: str) -> Value:
         kind = value.type.with_dtype(dtype)
         return graph.insert_before(node, Node("Cast", [value], {"to": dtype}, origin=node.origin), [kind]).output
 
-    inputs = [None if v is None else cast(v, to[v.dtype]) if v.dtype in to else v for v in node.inputs]
-    kept = outputs_like_inputs(node.op)
-    types: list[TensorType] = [
-        o.type.with_dtype(to.get(o.dtype, o.dtype)) if kept[min(k, len(kept) - 1)] is not None else o.type
-        for k, o in enumerate(node.outputs)
+    inputs = [
+        v if v is None or d is None or v.dtype == d else cast(v, d) for v, d in zip(node.inputs, wide, strict=True)
     ]
+    results = output_dtypes(node.op, wide, len(node.outputs))
+    types: list[TensorType] = [o.type.with_dtype(d or o.dtype) for o, d in zip(node.outputs, results, strict=True)]
     wide_node = Node(node.op, inputs, node.attributes, domain=node.domain, origin=node.origin.rewritten("legalize"))
     graph.insert_before(node, wide_node, types)
     for old, new in zip(node.outputs, wide_node.outputs, strict=True):
         old.replace_uses(new if new.dtype == old.dtype else cast(new, old.dtype))
     graph.erase(node)
-
-
-def outputs_like_inputs(op: str) -> list[int | None]:
-    """Return for each output of an ai.onnx operator the first input that must have the same dtype, if any."""
-    schema = schema_of(op)
-    parameters = [i.type_str for i in schema.inputs]
-    return [parameters.index(o.type_str) if o.type_str in parameters else None for o in schema.outputs]

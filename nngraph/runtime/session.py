@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +20,9 @@ __all__ = ["Session", "clear_sessions"]
 _CACHE: OrderedDict[tuple[str, str, bool], Any] = OrderedDict()
 _CACHE_SIZE = 256
 _PROTOBUF_LIMIT = 1 << 31
+_OUT_OF_BOUNDS = re.compile(
+    r"Name:'([^']*)'.*out of data bounds, idx=(-?\d+) must be within .*\[-?\d+,(\d+)\]", re.DOTALL
+)
 
 
 class Session:
@@ -51,6 +55,7 @@ class Session:
         self.output_types: dict[str, TensorType] = dict(
             zip(graph.output_names, (v.type for v in graph.outputs), strict=True)
         )
+        self._tables = {n.name: n.origin.layer for n in graph.all_nodes() if n.op.startswith("Gather")}
         if not share:
             self.ort = _compile(graph, self.device, optimize)
             return
@@ -84,6 +89,20 @@ class Session:
         self._check(arrays)
         names = list(outputs) if outputs is not None else self.output_names
         return dict(zip(names, self.ort.run(names, arrays), strict=True))
+
+    def explained(self, error: Exception) -> Exception:
+        """Return a clearer error for one that the runtime raised while running, where there is one."""
+        found = _OUT_OF_BOUNDS.search(str(error))
+        if found is None:
+            return error
+        node, index, last = found.groups()
+        layer = self._tables.get(node)
+        where = f"layer {layer!r}" if layer else f"graph {self.name!r}"
+        rows = int(last) + 1
+        return ValueError(
+            f"{where}: index {index} is outside of a table with {rows} rows; the numbers looked up must be whole "
+            f"numbers from 0 to {last} (an Embedding needs an input_dim above the largest token number)"
+        )
 
     def _check(self, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
         missing = [n for n in self.input_types if n not in arrays]

@@ -117,6 +117,7 @@ class _Bound:
 
     def __init__(self, session: Any, state: Sequence[tuple[str, str | None, Cell]]) -> None:
         self._session = session.ort
+        self._explained = session.explained
         known = set(session.input_types)
         # A pass may have found that a variable does not matter.
         self._state = [(name, out, cell) for name, out, cell in state if name in known or out is not None]
@@ -189,7 +190,10 @@ class BoundStep(_Bound):
 
     def run(self) -> None:
         """Run the session once on the data buffers and make the written state current."""
-        self._session.run_with_iobinding(self._binding())
+        try:
+            self._session.run_with_iobinding(self._binding())
+        except Exception as error:
+            raise self._explained(error) from None
         for group in self._flips:
             group.parity ^= 1
 
@@ -222,7 +226,10 @@ class BoundCall(_Bound):
             binding.bind_cpu_input(name, np.asarray(arrays[k], order="C"))
         for name in self._results:
             binding.bind_output(name, "cpu")  # forget the last call's array, which is the caller's now
-        self._session.run_with_iobinding(binding)
+        try:
+            self._session.run_with_iobinding(binding)
+        except Exception as error:
+            raise self._explained(error) from None
         for group in self._flips:
             group.parity ^= 1
         # The runtime lists outputs in binding order: state first.

@@ -77,6 +77,15 @@ def layers() -> dict[str, Any]:
     return {case.id: run(case) for case in cases.CASES if not case.random and case.id not in cases.NOT_IN_KERAS}
 
 
+def ops() -> dict[str, Any]:
+    import keras
+
+    from golden import op_cases as cases
+
+    dtypes = {name: cases.unary(keras.ops, name) for name in cases.UNARY}
+    return {**dtypes, **{name: cases.binary(keras.ops, name) for name in cases.BINARY}}
+
+
 def schedules() -> dict[str, Any]:
     import keras
 

@@ -111,6 +111,16 @@ CONSTRUCTORS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: L.Resizing(2, 2, crop_to_aspect_ratio=True, pad_to_aspect_ratio=True),
         "only one of crop_to_aspect_ratio and pad_to_aspect_ratio",
     ),
+    "flip": (lambda: L.RandomFlip("horizontl"), "Unknown mode of RandomFlip 'horizontl'. Did you mean 'horizontal'?"),
+    "brightness": (
+        lambda: L.RandomBrightness(2),
+        "RandomBrightness: factor must be a number (or two) from -1 to 1, got 2",
+    ),
+    "value range": (
+        lambda: L.RandomContrast(0.1, value_range=(1, 0)),
+        "value_range must be the lowest and the highest",
+    ),
+    "fill mode": (lambda: L.RandomZoom(0.1, fill_mode="mirror"), "Unknown fill_mode of RandomZoom 'mirror'."),
     "name": (lambda: L.Dense(2, name=3), "name of a Dense layer must be a string, got 3"),
 }
 

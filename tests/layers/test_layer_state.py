@@ -168,6 +168,33 @@ def test_noise_shape() -> None:
     assert len(np.unique(y)) == 2
 
 
+def test_each_image_is_flipped_or_not() -> None:
+    x = np.arange(64 * 6.0, dtype="float32").reshape(64, 2, 3, 1)
+    y = L.RandomFlip(seed=1)(x)
+    ways = {
+        (down, right): [np.array_equal(b, a[::down, ::right]) for a, b in zip(x, y, strict=True)]
+        for down in (1, -1)
+        for right in (1, -1)
+    }
+    assert np.sum(list(ways.values()), axis=0).tolist() == [1] * 64
+    assert all(6 <= sum(found) <= 28 for found in ways.values())
+
+
+def test_augmentation_is_for_training_and_for_calls_that_do_not_say() -> None:
+    x = np.arange(12.0, dtype="float32").reshape(1, 3, 4, 1)
+    for layer in (L.RandomTranslation((0.5, 0.5), 0.0), L.RandomRotation((0.3, 0.3)), L.RandomBrightness((0.1, 0.1))):
+        np.testing.assert_array_equal(layer(x, training=False), x)
+        assert not np.array_equal(layer(x, training=True), x)
+        np.testing.assert_array_equal(layer(x), layer(x, training=True))
+        np.testing.assert_array_equal(layer(x[0]), layer(x)[0])
+
+
+def test_random_numbers_of_augmentation_differ_between_images() -> None:
+    x = np.tile(np.random.default_rng(0).normal(size=(1, 4, 4, 1)), (5, 1, 1, 1))
+    for layer in (L.RandomRotation(0.2), L.RandomZoom(0.5), L.RandomTranslation(0.3, 0.3), L.RandomContrast(0.5)):
+        assert len({tuple(image.ravel().tolist()) for image in layer(x)}) == 5
+
+
 # -- statistics of data ---------------------------------------------------------------------------------------------
 
 

@@ -25,7 +25,9 @@ def regressor(optimizer: object = "sgd", **kwargs: object) -> Sequential:
     return model
 
 
-def numpy_sgd(x: np.ndarray, y: np.ndarray, size: int, epochs: int, rate: float = 0.01) -> tuple[np.ndarray, list[float]]:
+def numpy_sgd(
+    x: np.ndarray, y: np.ndarray, size: int, epochs: int, rate: float = 0.01
+) -> tuple[np.ndarray, list[float]]:
     w, b, losses = np.zeros((3, 1)), np.zeros(1), []
     for _ in range(epochs):
         total = 0.0
@@ -94,7 +96,8 @@ def test_every_kind_of_data_trains_alike(kind: str) -> None:
 
 def test_validation_by_split_and_by_data() -> None:
     split = regressor().fit(X, Y, validation_split=0.2, epochs=2, shuffle=False, verbose=0).history
-    given = regressor().fit(X[:40], Y[:40], validation_data=(X[40:], Y[40:]), epochs=2, shuffle=False, verbose=0).history
+    held_out = (X[40:], Y[40:])
+    given = regressor().fit(X[:40], Y[:40], validation_data=held_out, epochs=2, shuffle=False, verbose=0).history
     assert list(split) == ["loss", "val_loss"]
     np.testing.assert_allclose(split["val_loss"], given["val_loss"], rtol=1e-6)
     rare = regressor().fit(X, Y, validation_data=(X, Y), validation_freq=2, epochs=4, verbose=0).history
@@ -202,7 +205,8 @@ def test_a_training_step_is_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = []
     original = BoundStep.run
     monkeypatch.setattr(BoundStep, "run", lambda self: (runs.append(1), original(self))[1])
-    model = Sequential([Input((3,)), layers.Dense(8), layers.Dropout(0.5), layers.BatchNormalization(), layers.Dense(1)])
+    inner = (layers.Dense(8), layers.Dropout(0.5), layers.BatchNormalization())
+    model = Sequential([Input((3,)), *inner, layers.Dense(1)])
     model.compile("adam", "mse", metrics=["mae"])
     model.fit(X, Y, batch_size=10, epochs=2, verbose=0)
     assert len(runs) == 10

@@ -156,9 +156,7 @@ def test_losses_follow_the_same_curve(name: str) -> None:
 @pytest.mark.parametrize("name", ["CategoricalCrossentropy", "SparseCategoricalCrossentropy", "BinaryCrossentropy"])
 def test_losses_from_logits(name: str) -> None:
     y, units, _ = targets({"C": "onehot", "S": "sparse", "B": "binary"}[name[0]])
-    ours, theirs = curves(
-        lambda p: (p.optimizers.SGD(0.05), getattr(p.losses, name)(from_logits=True)), y, units, None
-    )
+    ours, theirs = curves(lambda p: (p.optimizers.SGD(0.05), getattr(p.losses, name)(from_logits=True)), y, units, None)
     np.testing.assert_allclose(ours, theirs, rtol=1e-4)
 
 

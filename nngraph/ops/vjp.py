@@ -19,7 +19,17 @@ from nngraph.ops.trace import apply
 from nngraph.registry import COMPOSITE_DOMAIN, OpDef, op_def
 from nngraph.schema import attribute_default, schema_of
 
-__all__ = ["Reverse", "no_gradient", "raw", "rule_attributes", "rule_of", "through_form", "vjp", "vjp_node"]
+__all__ = [
+    "Reverse",
+    "no_gradient",
+    "raw",
+    "rule_attributes",
+    "rule_of",
+    "through_form",
+    "vjp",
+    "vjp_node",
+    "vjp_through",
+]
 
 Rule = Callable[..., Any]
 

@@ -232,3 +232,23 @@ def test_dropout_in_training_mode_needs_its_mask() -> None:
 
     with pytest.raises(ValueError, match="second output, the mask"):
         gradient_graph(lambda x: raw.Dropout(x, ratio, training), [x])
+
+
+@pytest.mark.parametrize("interleaved", [0, 1])
+def test_the_gradient_of_a_rotation_turns_back(interleaved: int) -> None:
+    rng = np.random.default_rng(0)
+    x, angles = rng.normal(size=(2, 3, 16)), rng.normal(size=(2, 3, 3))
+    cos, sin = np.cos(angles), np.sin(angles)
+    attributes = {"num_heads": 2, "interleaved": interleaved, "rotary_embedding_dim": 6}
+    weights = rng.normal(size=x.shape).astype(np.float32)
+
+    def body(x: Any, cos: Any, sin: Any) -> list[Any]:
+        y = raw.Mul(raw.RotaryEmbedding(x, cos, sin, **attributes), weights)
+        return append_gradients([raw.ReduceSum(y, keepdims=0)], [x])
+
+    arrays = [a.astype(np.float32) for a in (x, cos, sin)]
+    graph, _, found = trace_graph(body, [TensorType.of(a) for a in arrays])
+    graph.set_outputs(found, ["d"])
+    feeds = {f"x{k}": a for k, a in enumerate(arrays)}
+    back = raw.RotaryEmbedding(weights, arrays[1], -arrays[2], **attributes)
+    np.testing.assert_allclose(Session(checked(graph), "cpu").run(feeds)["d"], back, rtol=1e-5, atol=1e-6)

@@ -103,7 +103,7 @@ def vjp_through(*names: str, domain: str = "") -> Callable[[Rule], Rule]:
 
 
 def through_form(node: Node, gs: Sequence[Any], reverse: Reverse) -> list[tuple[Value, Any]]:
-    """The gradient of an operator through its entry's own ``expand``: a composite's portable form, or a float64 form."""
+    """The gradient of an operator through its own ``expand``: a composite's portable form, or a float64 form."""
     form = op_def(node.op, node.domain).expand
     assert form is not None
     return _back_through(form, node, gs, reverse)

@@ -13,6 +13,7 @@ import numpy as np
 from nngraph.ir import Graph, TensorType, Value, numpy_dtype
 from nngraph.ops import raw
 from nngraph.ops.core import stop_gradient
+from nngraph.ops.nn_norm import batch_norm_training
 from nngraph.ops.subgraph import trace_body
 from nngraph.ops.trace import Trace, apply
 
@@ -190,6 +191,16 @@ def wide_cnn(x, w1, b, w2):
     h = _last(raw.MaxPool(_first(h), kernel_shape=(2, 2), strides=(2, 2)))
     h = raw.Sigmoid(_conv(raw.Add(h, raw.Mul(h, np.float32(0.5))), w2))
     return {"y": raw.ReduceMean(h, i64(1, 2), keepdims=0)}
+
+
+@entry(grad="y", wrt=("x", "s", "b"), x=f32(4, 3, 3, 2), s=f32(2), b=f32(2))
+def normalised_twice(x, s, b):
+    """Two batch normalisations with shared parameters whose statistics are read at the very end."""
+    first, mean, variance, _ = batch_norm_training(_first(x), s, b, epsilon=0.01, outputs=4)
+    second, again, spread, _ = batch_norm_training(raw.Exp(first), s, b, epsilon=0.01, outputs=4)
+    last = raw.Mul(raw.ReduceSum(second, keepdims=0), np.float32(0))
+    statistics = [raw.Add(v, last) for v in (mean, variance, again, spread)]
+    return {"y": raw.Mul(second, raw.Cos(first)), "statistics": raw.Concat(*statistics, axis=0)}
 
 
 @entry(x=f32("batch", 2, 6, 6))

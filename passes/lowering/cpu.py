@@ -132,6 +132,8 @@ def batch_norm_training(node: Node) -> bool:
     """Normalise by the batch's statistics with the runtime's kernel, which reads the tensor two times instead of six.
 
     ``BatchNormalization`` in training mode blends its statistics with older ones; with momentum 0 it gives the batch's.
+    The runtime writes the new ones over the older ones. Those must therefore be nobody else's: not a constant, which
+    other nodes and other threads use, but some numbers of x, copied for the purpose.
     """
     x, scale, offset = node.inputs
     if x is None or scale is None or x.dtype != "float32" or scale.dtype != "float32" or node.graph is None:
@@ -141,7 +143,10 @@ def batch_norm_training(node: Node) -> bool:
         return False
     op = Builder(node, "lower")
     epsilon = float(node.attributes.get("epsilon", 1e-3))
-    old = [np.zeros(features, np.float32), np.ones(features, np.float32)]
+    rest = [1] * (x.ndim - 2)
+    corner = op.Slice(x, _i64(*[0] * x.ndim), _i64(1, features, *rest))
+    old_mean = op.Reshape(corner, _i64(features))
+    old = [old_mean, op.Neg(old_mean)]
     y, mean, variance = op.node(
         "BatchNormalization", [x, scale, offset, *old], _outputs=3, epsilon=epsilon, momentum=0.0, training_mode=1
     )

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nngraph.ir import is_float
-from nngraph.ops.axes import ints, reshaped, scalar
+from nngraph.ops.axes import ints, reshaped
 from nngraph.ops.core import convert, dtype_of, promote, shape, shape_vector, type_of
 from nngraph.ops.dispatch import public
 from nngraph.ops.vjp import raw
@@ -78,7 +77,9 @@ def dot_product_attention(
         logits = raw.Add(logits, convert(bias, dtype_of(logits)))
     allowed = _allowed(mask, is_causal, logits)
     if allowed is not None:
-        logits = raw.Where(allowed, logits, scalar(_lowest(dtype_of(logits)), logits))
+        # A penalty has the size of the mask, and its gradient costs nothing; choosing has the size of the logits.
+        barred = raw.Cast(raw.Not(allowed), to=dtype_of(logits))
+        logits = raw.Add(logits, raw.Mul(barred, _lowest(dtype_of(logits))))
     return raw.Transpose(raw.MatMul(raw.Softmax(logits, axis=-1), v), perm=(0, 2, 1, 3))
 
 
@@ -112,5 +113,4 @@ def _allowed(mask: Any, is_causal: bool, logits: Any) -> Any:
 
 def _lowest(dtype: str) -> float:
     """A finite number whose exponential is 0: rows without any source become averages instead of NaN."""
-    assert is_float(dtype)
     return -0.7 * float(np.finfo("float16" if dtype == "float16" else "float32").max)

@@ -319,9 +319,7 @@ def test_cuda_without_its_runtime_is_named(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_token_numbers_beyond_the_vocabulary_name_the_layer() -> None:
-    model = keras.Sequential(
-        [keras.Input((2,)), layers.Embedding(5, 3, name="words"), layers.Flatten(), layers.Dense(1)]
-    )
+    model = Sequential([Input((2,)), layers.Embedding(5, 3, name="words"), layers.Flatten(), layers.Dense(1)])
     model.compile("sgd", "mse")
     for act in (lambda x: model.predict(x, verbose=0), lambda x: model.fit(x, np.ones(1), verbose=0)):
         with pytest.raises(ValueError, match=r"words.*index 5 is outside of a table with 5 rows.*input_dim"):

@@ -41,7 +41,7 @@ def session_options(*, single_thread: bool = False) -> Any:
     Every session of the runtime has a pool of threads of its own, except one with a single thread.
     """
     options = onnxruntime().SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors become exceptions; the log need not repeat them
     options.intra_op_num_threads = 1 if single_thread else config.threads()
     return options
 

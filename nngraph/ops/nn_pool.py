@@ -21,7 +21,7 @@ from nngraph.ops.windows import (
     spatial_attributes,
 )
 
-__all__ = ["adaptive_average_pool", "adaptive_max_pool", "average_pool", "max_pool"]
+__all__ = ["adaptive_average_pool", "adaptive_max_pool", "average_pool", "max_pool", "repeat_pixels"]
 
 
 def _spatial(name: str, x: Any) -> int:
@@ -190,3 +190,35 @@ def adaptive_max_pool(inputs: Any, output_size: int | Sequence[int], data_format
     """
     x = to_float(inputs)
     return _adaptive("adaptive_max_pool", x, output_size, data_format, _max_of_bins)
+
+
+# -- the other way --------------------------------------------------------------------------------------------------
+
+
+def repeat_pixels(inputs: Any, size: int | Sequence[int], data_format: str | None = None) -> Any:
+    """Return an image in which every pixel has become a block of equal ones.
+
+    Args:
+        inputs: (batch, spatial..., channels), or (batch, channels, spatial...) with ``"channels_first"``; floating.
+        size: size of the blocks, one number or one for each spatial axis.
+        data_format: ``"channels_last"`` or ``"channels_first"``; default is the configured one.
+
+    Raises:
+        ValueError: rank or size does not fit.
+
+    Example:
+        >>> repeat_pixels(np.float32([[[1.0], [2.0]]]), 2).ravel().tolist()
+        [1.0, 1.0, 2.0, 2.0]
+    """
+    x = to_float(inputs)
+    layout = check_data_format(data_format)
+    factors = per_axis(size, _spatial("repeat_pixels", x), "size")
+    y = raw.Resize(
+        channels_first(x, layout),
+        None,
+        np.array([1, 1, *factors], np.float32),
+        mode="nearest",
+        coordinate_transformation_mode="asymmetric",
+        nearest_mode="floor",
+    )
+    return from_channels_first(y, layout)

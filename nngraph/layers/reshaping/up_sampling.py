@@ -78,9 +78,7 @@ class UpSampling2D(Layer):
         """Return the larger images."""
         axes = spatial_axes(2, self.data_format)
         if self.interpolation == "nearest":
-            for axis, factor in zip(axes, self.size, strict=True):
-                inputs = inputs if factor == 1 else ops.repeat(inputs, factor, axis=axis)
-            return inputs
+            return ops.repeat_pixels(inputs, self.size, self.data_format)
         sizes = [inputs.shape[a] for a in axes]
         if not all(isinstance(s, int) for s in sizes):
             raise ValueError(

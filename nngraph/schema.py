@@ -73,7 +73,54 @@ _SHAPED_LIKE_INPUT = ("GroupNormalization", "MeanVarianceNormalization")
 """Operators for which ONNX has no inference at all."""
 
 
+_SIZES_FROM_FLOATS = ("Range", "Resize")
+"""Operators whose sizes may depend on constants that are no integers."""
+
+_KNOWN: dict[Any, tuple[TensorType, ...]] = {}
+"""What was inferred before: layers repeat, and so do the nodes of their gradients."""
+
+_KNOWN_LIMIT = 20_000
+
+
 def _onnx_infer(node: Node) -> list[TensorType]:
+    if node.subgraphs:
+        return _onnx_infer_anew(node)
+    key = _signature(node)
+    known = _KNOWN.get(key)
+    if known is None:
+        known = tuple(_onnx_infer_anew(node))
+        if len(_KNOWN) >= _KNOWN_LIMIT:
+            _KNOWN.clear()
+        _KNOWN[key] = known
+    return list(known)
+
+
+def _signature(node: Node) -> Any:
+    """Everything on which ONNX's inference of a node depends."""
+    inputs = tuple(None if v is None else (v.type, _data_key(node, v)) for v in node.inputs)
+    attributes = tuple((k, _attribute_key(a)) for k, a in sorted(node.attributes.items()))
+    return node.op, node.domain, inputs, attributes, len(node.outputs)
+
+
+def _attribute_key(attribute: Any) -> Any:
+    if isinstance(attribute, np.ndarray):
+        return attribute.dtype.name, attribute.shape, attribute.tobytes()
+    if isinstance(attribute, (tuple, list)):
+        return tuple(map(_attribute_key, attribute))
+    return type(attribute), attribute  # 1, 1.0 and True are equal in Python
+
+
+def _data_key(node: Node, value: Value) -> bytes | None:
+    return value.data.tobytes() if value.data is not None and _may_decide(node, value) else None
+
+
+def _may_decide(node: Node, value: Value) -> bool:
+    """Whether the contents of a constant may decide about sizes."""
+    small = value.data is not None and value.data.size <= 64
+    return small and (value.dtype.startswith(("int", "uint")) or node.op in _SIZES_FROM_FLOATS)
+
+
+def _onnx_infer_anew(node: Node) -> list[TensorType]:
     schema = schema_of(node.op, node.domain)
     _check_form(node, schema)
     if node.op in _SHAPED_LIKE_INPUT and node.inputs[0] is not None:
@@ -87,7 +134,7 @@ def _onnx_infer(node: Node) -> list[TensorType]:
     data = {
         n: array_to_tensor(v.data, n)
         for n, v in zip(names, node.inputs, strict=True)
-        if v is not None and v.data is not None and v.data.size <= 64
+        if v is not None and v.data is not None and _may_decide(node, v)
     }
     opsets = [onnx.helper.make_opsetid("", OPSET)]
     try:

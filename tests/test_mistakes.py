@@ -325,3 +325,10 @@ def test_token_numbers_beyond_the_vocabulary_name_the_layer() -> None:
         with pytest.raises(ValueError, match=r"words.*index 5 is outside of a table with 5 rows.*input_dim"):
             act(np.array([[1, 5]]))
     model.fit(np.array([[1, 4]]), np.ones(1), verbose=0)
+
+
+def test_a_model_needs_both_ends_and_a_layer_an_input() -> None:
+    with pytest.raises(TypeError, match="takes inputs= and outputs="):
+        Model(inputs=Input((3,)))
+    with pytest.raises(ValueError, match=r"'nothing' \(Flatten\) was called on None"):
+        layers.Flatten(name="nothing")(None)

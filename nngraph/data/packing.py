@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from nngraph import tree
-
 __all__ = ["pack_x_y_sample_weight", "unpack_batch", "unpack_x_y_sample_weight"]
 
 
@@ -19,8 +17,8 @@ def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> 
         return (x, y, sample_weight)
     if y is not None:
         return (x, y)
-    # A bare list or dict could be taken for a batch of several parts.
-    return (x,) if tree.is_nested(x) else x
+    # A bare list could be taken for a batch of several parts.
+    return (x,) if isinstance(x, (tuple, list)) else x
 
 
 def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:

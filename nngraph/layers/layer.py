@@ -398,6 +398,10 @@ class Layer:
         return self._calls[0]
 
     def _run(self, *args: Any, **kwargs: Any) -> Any:
+        if len(args) == 1 and args[0] is None:
+            raise ValueError(
+                f"layer {self.name!r} ({type(self).__name__}) was called on None; does its maker lack a return?"
+            )
         signature = signature_of(type(self).call)
         args, kwargs = self._converted(args, kwargs)
         given = signature.bind(args, kwargs)

@@ -50,9 +50,10 @@ class Model(Trainer, Layer):
             self.__class__ = type(kind.__name__, (kind, Functional), {"__module__": kind.__module__})
             Functional.__init__(self, *args, **kwargs)  # type: ignore[arg-type]
             return
-        if args:
+        if args or not kwargs.keys().isdisjoint({"inputs", "outputs"}):
             raise TypeError(
-                f"{type(self).__name__} takes inputs= and outputs= (Keras tensors) or neither, got {args!r}"
+                f"{type(self).__name__} takes inputs= and outputs= (Keras tensors) or neither, "
+                f"got {', '.join([*map(repr, args), *(f'{k}={v!r}' for k, v in kwargs.items())])}"
             )
         Layer.__init__(self, **kwargs)
         Trainer.__init__(self)
@@ -126,15 +127,11 @@ class Model(Trainer, Layer):
         entries = iter([graph.add_input(n, t) for n, t in zip(names, leaves(types), strict=True)])
         inputs = map_leaves(lambda _: next(entries), types)
         with Trace(graph) as trace:
-            outputs = [
-                x if isinstance(x, Value) else trace.constant(np.asarray(x))
-                for x in leaves(self(inputs, training=training))
-            ]
-        names = (
-            self._output_names()
-            if len(self._output_names()) == len(outputs)
-            else [f"output_{k}" for k in range(len(outputs))]
-        )
+            result = self(inputs, training=training)
+            outputs = [x if isinstance(x, Value) else trace.constant(np.asarray(x)) for x in leaves(result)]
+        names = list(result) if isinstance(result, dict) else self._output_names()
+        if len(names) != len(outputs):
+            names = [f"output_{k}" for k in range(len(outputs))]
         graph.set_outputs(outputs, [n if n not in {v.name for v in graph.inputs} else f"{n}_output" for n in names])
         return graph, trace
 

@@ -272,8 +272,8 @@ def load_weights(model: Any, filepath: str | Path, skip_mismatch: bool = False, 
             with np.load(path, allow_pickle=False) as file:
                 entries = sorted(file.files, key=lambda name: int(name.split("/")[0]))
                 arrays = [file[name] for name in entries]
-        except Exception as error:
-            raise ValueError(f"{str(path)!r} is not a weights file, or is cut off: {error}") from None
+        except Exception:
+            raise ValueError(f"{str(path)!r} is not an .npz file of weights, or is cut off") from None
     if skip_mismatch and len(arrays) == len(model.weights):
         pairs = [(v, a) for v, a in zip(model.weights, arrays, strict=True) if v.shape == a.shape]
         _assign_all([v for v, _ in pairs], [a for _, a in pairs], f"weights of {str(path)!r}")

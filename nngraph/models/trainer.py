@@ -12,7 +12,7 @@ from nngraph import callbacks as callback_module
 from nngraph import config, metrics, ops, optimizers, tree
 from nngraph.data import ArrayAdapter, class_weight_to_sample_weights, make_adapter, train_validation_split
 from nngraph.data.arrays import to_arrays
-from nngraph.data.packing import unpack_x_y_sample_weight
+from nngraph.data.packing import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from nngraph.ir import Value
 from nngraph.layers.layer import Layer
 from nngraph.models.checks import check_inputs, check_labels
@@ -252,7 +252,12 @@ class Trainer:
         if step is None:
             self._prepare(data)
             fn = self.train_step if mode == "train" else self.test_step
-            step = CompiledStep(fn, structure, types, f"{self.name}_{mode}_step", config.device())
+
+            def packed(batch: Any) -> dict[str, Any]:
+                # Overrides unpack as many parts as there are: ``x, y = data``.
+                return fn(pack_x_y_sample_weight(*batch))
+
+            step = CompiledStep(packed, structure, types, f"{self.name}_{mode}_step", config.device())
             self._steps[(*shape, self._trainable_key(mode))] = step
         return step
 
@@ -565,7 +570,13 @@ class Trainer:
             check_inputs(self, x)
             structure, types = describe((x,))
             open_batch = [t.with_shape(("batch", *t.shape[1:])) for t in types]
-            found = PredictFunction(self.predict_step, structure, open_batch, f"{self.name}_predict", config.device())
+            found = PredictFunction(
+                lambda batch: self.predict_step(pack_x_y_sample_weight(*batch)),
+                structure,
+                open_batch,
+                f"{self.name}_predict",
+                config.device(),
+            )
             self._predictors[key] = found
         return found
 

@@ -289,3 +289,15 @@ def test_double_precision_models_run_in_any_runtime(tmp_path: Path) -> None:
         session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
         (got,) = session.run(None, {session.get_inputs()[0].name: x})
         np.testing.assert_allclose(got, model.predict(x, verbose=0), rtol=1e-12)
+
+
+def test_outputs_in_a_dict_keep_their_names(tmp_path: Path) -> None:
+    class Split(keras.Model):
+        def call(self, inputs: dict[str, object]) -> dict[str, object]:
+            return {"sum": inputs["a"] + inputs["b"], "difference": inputs["a"] - inputs["b"]}
+
+    model, x = Split(), {"a": np.ones((2, 3), "float32"), "b": np.zeros((2, 3), "float32")}
+    model(x)
+    model.export(tmp_path / "m.onnx", verbose=False)
+    session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
+    assert [o.name for o in session.get_outputs()] == ["sum", "difference"]

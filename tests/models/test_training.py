@@ -368,3 +368,24 @@ def test_names_of_results_are_in_the_order_of_evaluate() -> None:
     results = model.evaluate(X, [Y, Y], verbose=0)
     assert model.metrics_names == ["loss", "a_loss", "b_loss", "b_mae"]
     assert results == list(model.evaluate(X, [Y, Y], verbose=0, return_dict=True).values())
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_steps_of_ones_own_get_as_many_parts_as_there_are(parts: int) -> None:
+    seen: list[int] = []
+
+    class Own(Model):
+        def train_step(self, data: object) -> dict[str, object]:
+            seen.append(len(data) if isinstance(data, tuple) else 1)
+            x = data[0] if isinstance(data, tuple) else data
+            loss = ops.mean(ops.square(self(x)))
+            self.optimizer.apply(keras.gradients(loss, self.trainable_weights), self.trainable_weights)
+            return {"loss": loss}
+
+    entry = Input((3,))
+    model = Own(entry, layers.Dense(1)(entry))
+    model.compile("sgd", "mse")
+    model.fit(
+        *[X, Y, np.ones(50)][:2] if parts > 1 else [X], sample_weight=np.ones(50) if parts == 3 else None, verbose=0
+    )
+    assert set(seen) == {parts}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from nngraph.ir import Graph, Node, Value, copy_node
-from nngraph.ops.trace import Trace, current_trace
+import numpy as np
+
+from nngraph.ir import Graph, Node, TensorType, Value, copy_node
+from nngraph.ops.trace import Trace, apply, current_trace
 from nngraph.registry import lookup
 
 __all__ = ["hoist_invariants", "hoist_steps", "regroup_products"]
@@ -85,6 +88,9 @@ def hoist_steps(body: Graph, stacks: dict[Value, Value]) -> dict[Value, Value]:
         inputs = [_outside(v, body, stacks, moved, trace) for v in node.inputs]
         length = next(iter(stacks.values())).shape[0]
         types = [o.type.with_shape((length, *o.shape)) for o in node.outputs]
+        if node.op == "Conv":
+            moved[node.output] = _all_at_once(node, inputs, types[0])
+            continue
         copy = Node(node.op, inputs, _for_stacks(node), domain=node.domain, origin=node.origin)
         trace.graph.insert_before(trace.before, copy, types)
         moved.update(zip(node.outputs, copy.outputs, strict=True))
@@ -132,6 +138,10 @@ def _same_for_all_steps(node: Node, body: Graph, stacks: dict[Value, Value]) -> 
         return all(v.ndim == rank for v in steps) and all(v.ndim <= rank for v in values)
     if node.op == "Concat":
         return len(steps) == len(values)
+    if node.op == "Transpose":
+        return True
+    if node.op == "Conv":
+        return len(steps) == 1 and steps[0] is values[0] and all(isinstance(d, int) for d in steps[0].shape[1:])
     if node.op == "MatMul":
         a, b = values
         if len(steps) == 2:
@@ -140,8 +150,22 @@ def _same_for_all_steps(node: Node, body: Graph, stacks: dict[Value, Value]) -> 
     return False
 
 
+def _all_at_once(node: Node, inputs: Sequence[Value | None], type: TensorType) -> Value:
+    """Run an operator that knows a batch on one batch of all steps."""
+    images, *others = inputs
+    assert images is not None
+    merged = apply("Reshape", images, np.array([-1, *images.shape[2:]], np.int64))
+    result = apply(node.op, merged, *others, **node.attributes)
+    sizes = apply("Concat", apply("Shape", images, end=2), np.array(result.shape[1:], np.int64), axis=0)
+    stacked: Value = apply("Reshape", result, sizes, types=[type])
+    return stacked
+
+
 def _for_stacks(node: Node) -> dict[str, Any]:
     """The node's attributes when the steps are stacked in front of its axes."""
+    if node.op == "Transpose":
+        perm = node.attributes.get("perm") or tuple(reversed(range(node.output.ndim)))
+        return {"perm": (0, *(p + 1 for p in perm))}
     axis = node.attributes.get("axis", 0) if node.op in ("Concat", "Split") else -1
     return node.attributes if axis < 0 else {**node.attributes, "axis": axis + 1}
 

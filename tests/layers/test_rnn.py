@@ -17,6 +17,9 @@ from nngraph.layers import (
     LSTM,
     RNN,
     Bidirectional,
+    ConvLSTM1D,
+    ConvLSTM2D,
+    ConvLSTM3D,
     Dense,
     GRUCell,
     Input,
@@ -547,6 +550,81 @@ def test_time_distributed() -> None:
     found = inner(z)
     for t in range(3):
         close(found[:, t], inner.layer(z[:, t]))
+
+
+# -- convolutions in the place of products -------------------------------------------------------------------------
+
+
+CONVOLUTIONAL: dict[str, tuple[Callable[..., Any], tuple[int, ...]]] = {
+    "1D": (lambda **k: ConvLSTM1D(3, 2, **k), (2, 4, 5, 2)),
+    "2D": (lambda **k: ConvLSTM2D(3, (2, 3), strides=2, padding="same", **k), (2, 4, 5, 4, 2)),
+    "2D-dilated": (lambda **k: ConvLSTM2D(2, 2, dilation_rate=2, use_bias=False, **k), (2, 4, 4, 5, 2)),
+    "2D-first": (lambda **k: ConvLSTM2D(3, 2, data_format="channels_first", padding="same", **k), (2, 4, 2, 4, 5)),
+    "3D": (lambda **k: ConvLSTM3D(2, 2, **k), (2, 4, 3, 4, 3, 2)),
+}
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
+def test_convolutional_lstm(name: str, masked: bool) -> None:
+    build, shape = CONVOLUTIONAL[name]
+    layer, x = build(return_sequences=True, return_state=True), wave(shape, 9)
+    layer(x)
+    filled(layer)
+    axis = 1 if layer.data_format == "channels_first" else -1
+    kernel, recurrent, *bias = (w.numpy() for w in layer.weights)
+    h = c = None
+    outputs = []
+    for t in range(4):
+        z = np.array(ops.conv(x[:, t], kernel, layer.strides, layer.padding, layer.data_format, layer.dilation_rate))
+        h = np.zeros_like(np.split(z, 4, axis)[0]) if h is None else h
+        c = np.zeros_like(h) if c is None else c
+        z += np.array(ops.conv(h, recurrent, 1, "same", layer.data_format))
+        z += np.moveaxis(np.broadcast_to(bias[0] if bias else 0.0, np.moveaxis(z, axis, -1).shape), -1, axis)
+        i, f, g, o = np.split(z, 4, axis)
+        keep = MASK[:, t].reshape(-1, *(1 for _ in h.shape[1:])) if masked else True
+        c = np.where(keep, sigmoid(f) * c + sigmoid(i) * np.tanh(g), c)
+        h = np.where(keep, sigmoid(o) * np.tanh(c), h)
+        outputs.append(h)
+    types = [TensorType("float32", ("batch", "time", *shape[2:]))]
+    mask = MASK if masked else None
+    found = layer(x, mask=mask)
+    graph, trace, _ = as_graph(lambda x: layer(x, mask=mask), types)
+    traced = run(graph, trace, [x])
+    for y in (found, traced):
+        close(y[0], np.stack(outputs, 1))
+        close(y[1], h)
+        close(y[2], c)
+    (scan,) = nodes(graph, "Scan")
+    assert len(nodes(scan.attributes["body"], "Conv")) == 1  # the input's convolution is outside of the loop
+    twin = deserialize(json.loads(json.dumps(serialize(layer))))
+    assert twin.get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize("name", ["1D", "2D-first"])
+def test_gradients_of_a_convolutional_lstm(name: str) -> None:
+    build, shape = CONVOLUTIONAL[name]
+    layer = build(return_sequences=True, dtype="float64")
+    layer(wave(shape, 9).astype("float64"))
+    filled(layer)
+    check_gradients(layer, lambda x: layer(x), [wave(shape, 9)])
+
+
+def test_convolutional_lstm_states_weights_and_mistakes() -> None:
+    layer = ConvLSTM2D(3, 2, stateful=True, name="a")
+    x = wave((2, 4, 4, 5, 2), 9)
+    first, second = layer(x), layer(x)
+    assert not np.allclose(first, second)
+    layer.reset_state()
+    close(layer(x), first)
+    assert [(w.path, w.shape) for w in layer.weights] == [
+        ("a/conv_lstm_cell/kernel", (2, 2, 2, 12)),
+        ("a/conv_lstm_cell/recurrent_kernel", (2, 2, 3, 12)),
+        ("a/conv_lstm_cell/bias", (12,)),
+    ]
+    assert np.isfinite(ConvLSTM1D(2, 2, dropout=0.5, recurrent_dropout=0.5)(x[:, :, 0], training=True)).all()
+    with pytest.raises(ValueError, match="the spatial sizes must be known"):
+        ConvLSTM2D(3, 2)(Input((None, None, 5, 2)))
 
 
 # -- in models, with masks ------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Recurrent layers, their cells, and what wraps layers over time."""
 
 from nngraph.layers.rnn.bidirectional import Bidirectional
+from nngraph.layers.rnn.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from nngraph.layers.rnn.gru import GRU, GRUCell
 from nngraph.layers.rnn.lstm import LSTM, LSTMCell
 from nngraph.layers.rnn.rnn import RNN
@@ -13,6 +14,9 @@ __all__ = [
     "LSTM",
     "RNN",
     "Bidirectional",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
     "GRUCell",
     "LSTMCell",
     "SimpleRNN",

@@ -153,16 +153,18 @@ class AUC(_Curve):
         if not self._variables:
             return ops.zeros((), dtype=self.dtype)
         if self.curve == "PR" and self.summation_method == "interpolation":
-            areas = self._interpolated_pr()
-        else:
-            x, y = self._points()
-            low, high = y[:-1], y[1:]
-            heights = {
-                "interpolation": lambda: (low + high) / 2.0,
-                "minoring": lambda: ops.minimum(low, high),
-                "majoring": lambda: ops.maximum(low, high),
-            }[self.summation_method]()
-            areas = ops.sum((x[:-1] - x[1:]) * heights, axis=0)
+            return self.interpolate_pr_auc()
+        x, y = self._points()
+        low, high = y[:-1], y[1:]
+        heights = {
+            "interpolation": lambda: (low + high) / 2.0,
+            "minoring": lambda: ops.minimum(low, high),
+            "majoring": lambda: ops.maximum(low, high),
+        }[self.summation_method]()
+        return self._over_labels(ops.sum((x[:-1] - x[1:]) * heights, axis=0))
+
+    def _over_labels(self, areas: Any) -> Any:
+        """Return the weighted mean of the areas of the labels."""
         if not self.multi_label:
             return areas
         if self.label_weights is None:
@@ -184,7 +186,7 @@ class AUC(_Curve):
         # Without a true positive the recall gain is -inf, which counts as 0, and the precision gain 1.
         return ops.where(ops.greater(tp, 0.0), recall_gain, 0.0), 1.0 - odds * ops.divide_no_nan(fp, tp)
 
-    def _interpolated_pr(self) -> Any:
+    def interpolate_pr_auc(self) -> Any:
         """Return the area under precision against recall, where between two points TP is linear in TP + FP.
 
         With TP = a + s P, P = TP + FP, the integral of TP / P over TP from point to point is s (ΔTP + a log(P₀ / P₁)).
@@ -201,7 +203,7 @@ class AUC(_Curve):
             1.0,
         )
         pieces = slope * (gained + intercept * ops.log(ratio))
-        return ops.sum(ops.divide_no_nan(pieces, ops.maximum(tp[1:] + fn[1:], 0.0)), axis=0)
+        return self._over_labels(ops.sum(ops.divide_no_nan(pieces, ops.maximum(tp[1:] + fn[1:], 0.0)), axis=0))
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, of which `from_config` builds an equal metric."""

@@ -285,7 +285,14 @@ class Optimizer:
             )
         self._learning_rate.assign(np.float32(rate))
 
-    lr = learning_rate
+    @property
+    def lr(self) -> Any:
+        """The learning rate under its old name."""
+        return self.learning_rate
+
+    @lr.setter
+    def lr(self, learning_rate: Any) -> None:
+        self.learning_rate = learning_rate
 
     # -- one step ------------------------------------------------------------------------------------------------------
 

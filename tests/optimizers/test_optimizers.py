@@ -149,8 +149,10 @@ def test_loss_scaling_belongs_to_the_inner_optimizer() -> None:
     optimizer = optimizers.LossScaleOptimizer(inner)
     variable = Variable(np.float32([1, 2, 3]))
     optimizer.build([variable])
+    optimizer.lr = 0.125
+    assert float(inner.learning_rate) == 0.125
     optimizer.learning_rate = 0.25
-    assert float(inner.learning_rate) == float(optimizer.learning_rate) == 0.25
+    assert float(inner.learning_rate) == float(optimizer.lr) == 0.25
     assert len(optimizer.variables) == 2 + len(inner.variables)
     optimizer.apply([np.float32([1, 1, 1])], [variable])
     optimizer.apply([])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,6 +71,17 @@ def to_float(x: Any) -> Any:
     """Return a converted tensor in a floating dtype; integers become float32."""
     t = convert(x)
     return t if is_float(dtype_of(t)) else convert(t, "float32")
+
+
+_WIDE = {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "int32", "uint16": "int32", "uint32": "int64"}
+
+
+def widened(op: Callable[..., Any], *tensors: Any) -> Any:
+    """Apply an operator in wider integers where ONNX does not define it for narrow ones, and narrow the result."""
+    dtype = dtype_of(tensors[0])
+    if dtype not in _WIDE:
+        return op(*tensors)
+    return convert(op(*(convert(t, _WIDE[dtype]) for t in tensors)), dtype)
 
 
 def reshaped(x: Any, target: Sequence[Any]) -> Any:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import builtins
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from nngraph.ir import is_float, numpy_dtype
 from nngraph.ir.operators import OPERATORS
+from nngraph.ops.axes import widened
 from nngraph.ops.core import convert, dtype_of, promote, result_type
 from nngraph.ops.dispatch import public
 from nngraph.ops.keras_tensor import KerasTensor
@@ -164,19 +166,21 @@ def power(x1: Any, x2: Any) -> Any:
             return square(x1)
         x = convert(x1)
         return apply("Pow", x, np.asarray(x2, numpy_dtype(dtype_of(x))))
-    return apply("Pow", *_numbers(x1, x2))
+    return widened(partial(apply, "Pow"), *_numbers(x1, x2))
 
 
 @public
 def maximum(x1: Any, x2: Any) -> Any:
     """Return the larger of two, element by element."""
-    return apply("Max", *promote(x1, x2))
+    a, b = promote(x1, x2)
+    return apply("Or" if dtype_of(a) == "bool" else "Max", a, b)
 
 
 @public
 def minimum(x1: Any, x2: Any) -> Any:
     """Return the smaller of two, element by element."""
-    return apply("Min", *promote(x1, x2))
+    a, b = promote(x1, x2)
+    return apply("And" if dtype_of(a) == "bool" else "Min", a, b)
 
 
 @public

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from nngraph.ir.operators import OPERATORS
-from nngraph.ops.axes import axes_of, ints, rank, reshaped, scalar, sizes, to_float
+from nngraph.ops.axes import axes_of, ints, rank, reshaped, scalar, sizes, to_float, widened
 from nngraph.ops.core import convert, dtype_of, promote
 from nngraph.ops.dispatch import public
 from nngraph.ops.elementwise import absolute, multiply, not_equal, power
@@ -20,13 +21,6 @@ from nngraph.ops.shapes import ravel, transpose
 from nngraph.ops.trace import apply
 
 __all__ = ["dot", "einsum", "inner", "kron", "matmul", "norm", "outer", "tensordot", "trace", "vdot"]
-
-
-def _multiplied(op: Any, a: Any, b: Any) -> Any:
-    """Run a sum of products in a dtype that has a kernel, and give it back in the operands' dtype."""
-    dtype = dtype_of(a)
-    wide = {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "int32", "uint16": "int64"}.get(dtype)
-    return op(a, b) if wide is None else convert(op(convert(a, wide), convert(b, wide)), dtype)
 
 
 @public
@@ -50,7 +44,7 @@ def matmul(x1: Any, x2: Any) -> Any:
         raise ValueError(f"matmul: shapes {tuple(a.shape)} and {tuple(b.shape)} do not fit: {inner_a} is not {inner_b}")
     if dtype_of(a) == "int8" and dtype_of(convert(x1)) == dtype_of(convert(x2)):
         return apply("MatMul", convert(a, "int32"), convert(b, "int32"))
-    return _multiplied(lambda p, q: apply("MatMul", p, q), a, b)
+    return widened(partial(apply, "MatMul"), a, b)
 
 
 @public
@@ -60,7 +54,7 @@ def dot(x1: Any, x2: Any) -> Any:
     if rank(a) == 0 or rank(b) == 0:
         return multiply(a, b)
     if rank(b) <= 2:
-        return _multiplied(lambda p, q: apply("MatMul", p, q), a, b)
+        return widened(partial(apply, "MatMul"), a, b)
     return tensordot(a, b, [[-1], [-2]])
 
 
@@ -75,7 +69,7 @@ def inner(x1: Any, x2: Any) -> Any:
 def vdot(x1: Any, x2: Any) -> Any:
     """Return the sum of products of all elements."""
     a, b = promote(x1, x2)
-    return _multiplied(lambda p, q: apply("MatMul", p, q), ravel(a), ravel(b))
+    return widened(partial(apply, "MatMul"), ravel(a), ravel(b))
 
 
 @public
@@ -111,7 +105,7 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
     depth = _product([dims_a[k] for k in left])
     p = reshaped(transpose(a, rows + left), [_product([dims_a[k] for k in rows]), depth])
     q = reshaped(transpose(b, right + columns), [depth, _product([dims_b[k] for k in columns])])
-    found = _multiplied(lambda u, v: apply("MatMul", u, v), p, q)
+    found = widened(partial(apply, "MatMul"), p, q)
     return reshaped(found, [*(dims_a[k] for k in rows), *(dims_b[k] for k in columns)])
 
 
@@ -135,11 +129,9 @@ def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Any:
     tensors = promote(*operands)
     dtype = dtype_of(tensors[0])
     equation = subscripts.replace(" ", "")
-    wide = {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "int32", "uint16": "int64"}.get(dtype)
-    if wide is None:
-        return apply("Einsum", *tensors, equation=equation)
-    found = apply("Einsum", *(convert(t, wide) for t in tensors), equation=equation)
-    return found if dtype == "int8" and {dtype_of(convert(t)) for t in operands} == {"int8"} else convert(found, dtype)
+    if dtype == "int8" and {dtype_of(convert(t)) for t in operands} == {"int8"}:
+        return apply("Einsum", *(convert(t, "int32") for t in tensors), equation=equation)
+    return widened(partial(apply, "Einsum", equation=equation), *tensors)
 
 
 @public

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nngraph.ir import standardize_dtype
-from nngraph.ops.axes import axes_of, axis_of, ints, rank, reshaped, scalar, sizes, to_float
+from nngraph.ops.axes import axes_of, axis_of, ints, rank, reshaped, scalar, sizes, to_float, widened
 from nngraph.ops.core import convert, dtype_of, promote, stop_gradient
 from nngraph.ops.dispatch import public
 from nngraph.ops.elementwise import isfinite, maximum, minimum, not_equal, where
@@ -83,11 +83,12 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 def _extreme(op: str, x: Any, axis: Any, keepdims: bool, initial: Any, what: str) -> Any:
+    def reduce(t: Any) -> Any:
+        return reduced(op, t, axis, keepdims, what)
+
     t = convert(x)
-    if dtype_of(t) == "bool":
-        found = convert(reduced(op, convert(t, "int32"), axis, keepdims, what), "bool")
-    else:
-        found = reduced(op, t, axis, keepdims, what)
+    narrow = dtype_of(t) not in ("int8", "uint8", "uint32")
+    found = widened(reduce, t) if narrow else reduce(t)
     if initial is None:
         return found
     return maximum(found, initial) if op == "ReduceMax" else minimum(found, initial)
@@ -204,7 +205,8 @@ def _running(op: str, x: Any, axis: int | None, dtype: Any) -> Any:
     t = convert(t, "int32") if dtype_of(t) == "bool" else t
     if axis is None:
         t, axis = ravel(t), 0
-    return apply(op, t, np.asarray(axis_of(axis, rank(t), op.lower()), np.int64))
+    place = np.asarray(axis_of(axis, rank(t), op.lower()), np.int64)
+    return widened(lambda v: apply(op, v, place), t)
 
 
 @public

@@ -13,6 +13,7 @@ from nngraph.ir import Graph, TensorType, fingerprint
 from nngraph.registry import COMPOSITE_DOMAIN
 from nngraph.runtime.device import onnxruntime, resolve_device, session_options
 from nngraph.runtime.kernels import expand_composites, legalize
+from nngraph.runtime.values import to_array, to_runtime
 from nngraph.serde import to_proto
 
 __all__ = ["Session", "clear_sessions"]
@@ -88,7 +89,10 @@ class Session:
         arrays = {name: np.asarray(value) for name, value in feeds.items()}
         self._check(arrays)
         names = list(outputs) if outputs is not None else self.output_names
-        return dict(zip(names, self.ort.run(names, arrays), strict=True))
+        if not any(t.dtype == "bfloat16" for t in (*self.input_types.values(), *self.output_types.values())):
+            return dict(zip(names, self.ort.run(names, arrays), strict=True))
+        given = {name: to_runtime(np.asarray(array, order="C")) for name, array in arrays.items()}
+        return dict(zip(names, map(to_array, self.ort.run_with_ort_values(names, given)), strict=True))
 
     def explained(self, error: Exception) -> Exception:
         """Return a clearer error for one that the runtime raised while running, where there is one."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from nngraph.ir import numpy_dtype
 from nngraph.runtime.device import onnxruntime
+from nngraph.runtime.values import to_array, to_runtime
 
 __all__ = ["BoundCall", "BoundStep", "Cell", "Group"]
 
@@ -86,7 +87,7 @@ class Cell:
         assert self.group is not None
         if device == "cpu":
             self._arrays = [value, value.copy()]
-            self._buffers = [ort.OrtValue.ortvalue_from_numpy(a) for a in self._arrays]
+            self._buffers = [to_runtime(a) for a in self._arrays]
         else:
             self._arrays = []
             self._buffers = [ort.OrtValue.ortvalue_from_numpy(value, device, 0) for _ in range(2)]
@@ -172,15 +173,14 @@ class BoundStep(_Bound):
         self, session: Any, state: Sequence[tuple[str, str | None, Cell]], data: Sequence[str], results: Sequence[str]
     ) -> None:
         super().__init__(session, state)
-        ort = onnxruntime()
 
         def buffer(type: Any) -> np.ndarray[Any, Any]:
             return np.zeros(type.shape, numpy_dtype(type.dtype))
 
         self.data = {name: buffer(session.input_types[name]) for name in data if name in session.input_types}
         self.results = {name: buffer(session.output_types[name]) for name in results}
-        self._inputs = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in self.data.items()}
-        self._outputs = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in self.results.items()}
+        self._inputs = {name: to_runtime(array) for name, array in self.data.items()}
+        self._outputs = {name: to_runtime(array) for name, array in self.results.items()}
 
     def _bind_data(self, binding: Any) -> None:
         for name, value in self._inputs.items():
@@ -222,8 +222,10 @@ class BoundCall(_Bound):
     def __call__(self, arrays: Sequence[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
         """Run once and return the results."""
         binding = self._binding()
+        held: list[Any] = []  # the runtime borrows the arrays' memory until it has run
         for k, name in self._data:
-            binding.bind_cpu_input(name, np.asarray(arrays[k], order="C"))
+            held.append(to_runtime(np.asarray(arrays[k], order="C")))
+            binding.bind_ortvalue_input(name, held[-1])
         for name in self._results:
             binding.bind_output(name, "cpu")  # forget the last call's array, which is the caller's now
         try:
@@ -234,4 +236,4 @@ class BoundCall(_Bound):
             group.parity ^= 1
         # The runtime lists outputs in binding order: state first.
         values = binding.get_outputs()[len(self._written) :]
-        return [value.numpy() for value in values]
+        return [to_array(value) for value in values]

@@ -70,6 +70,12 @@ def test_ties_are_in_favour_of_the_label() -> None:
     assert metrics.sparse_top_k_categorical_accuracy([1, 1, 0], scores, k=1).tolist() == [1.0, 1.0, 0.0]
 
 
+def test_classes_that_do_not_exist_count_nowhere() -> None:
+    metric = metrics.MeanIoU(3, dtype="float32")
+    metric.update_state(np.array([0, 1, 7, 2, -1]), np.array([0, 1, 2, 9, 0]))
+    assert metric.total_cm.numpy().tolist() == [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
+
+
 def test_more_places_than_classes() -> None:
     assert metrics.top_k_categorical_accuracy(np.eye(3), np.eye(3)[::-1].copy(), k=5).tolist() == [1.0] * 3
 
@@ -150,6 +156,14 @@ def test_stateless_calls_in_a_graph() -> None:
 
     assert float(TracedStep(step, np.float32(3))(np.float32(3))) == pytest.approx(3 + 20 + 50 + 6000)
     assert float(metric.result()) == 6.0
+
+
+def test_a_stateless_call_in_a_graph_assigns_nothing() -> None:
+    metric = metrics.Mean()
+    step = TracedStep(lambda x: metric.stateless_update_state([x, x], x)[0], np.float32(3))
+    assert float(step(np.float32(3))) == 6.0
+    assert not step.trace.assigned
+    assert float(metric.total) == 0.0
 
 
 def test_a_scope_maps_variables_only() -> None:

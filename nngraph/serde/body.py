@@ -38,8 +38,8 @@ def function_body(
 
     Example:
         >>> body = function_body("Mish", [TensorType("float32", (2,))], {})
-        >>> [n.op for n in body]
-        ['Exp', 'Add', 'Log', 'Tanh', 'Mul']
+        >>> [n.op for n in body][-2:]
+        ['Tanh', 'Mul']
     """
     graph = Graph(op)
     values: list[Value | None] = []

@@ -154,6 +154,8 @@ def test_bounds_are_kept() -> None:
     x = random.uniform((200000,), 5.0, 6.0, seed=1)
     assert x.min() >= 5
     assert x.max() < 6
+    # Near 1000 the floats are 2**-14 apart, so that many draws would round up to the bound.
+    assert random.uniform((200000,), 1000.0, 1001.0, seed=1).max() < 1001
     half = random.uniform((200000,), dtype="float16", seed=1)
     assert half.max() < 1
     # Even the extreme words give a finite normal number.

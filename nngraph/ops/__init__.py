@@ -6,6 +6,9 @@ from nngraph.ops import (
     float64_forms,
     float64_windows,
     image,
+    linalg,
+    nn,
+    numpy,
     vjp_activations,
     vjp_attention,
     vjp_control,
@@ -32,7 +35,6 @@ from nngraph.ops.elementwise import *
 from nngraph.ops.factorizations import *
 from nngraph.ops.indexing import *
 from nngraph.ops.keras_tensor import KerasTensor
-from nngraph.ops.linalg import *
 from nngraph.ops.nn_activations import *
 from nngraph.ops.nn_attention import *
 from nngraph.ops.nn_conv import *
@@ -42,6 +44,7 @@ from nngraph.ops.nn_misc import *
 from nngraph.ops.nn_norm import *
 from nngraph.ops.nn_pool import *
 from nngraph.ops.numpy_more import *
+from nngraph.ops.products import *
 from nngraph.ops.reduction import *
 from nngraph.ops.sequences import *
 from nngraph.ops.shapes import *

@@ -14,7 +14,7 @@ from nngraph.ops.core import convert, dtype_of, promote
 from nngraph.ops.creation import linspace
 from nngraph.ops.dispatch import public
 from nngraph.ops.elementwise import clip, isnan, logical_xor, maximum, where
-from nngraph.ops.linalg import matmul
+from nngraph.ops.products import matmul
 from nngraph.ops.reduction import all as all_over
 from nngraph.ops.reduction import argmax, argmin, cumprod, cumsum, mean, prod
 from nngraph.ops.reduction import max as max_over

@@ -5,7 +5,10 @@ from __future__ import annotations
 from math import pi, sqrt
 from typing import Any
 
+import numpy as np
+
 from nngraph.ir import is_float
+from nngraph.ops.axes import scalar
 from nngraph.ops.core import dtype_of
 from nngraph.ops.vjp import no_gradient, raw, vjp
 
@@ -53,8 +56,12 @@ def _(g: Any, y: Any, a: Any, b: Any) -> Any:
 
 @vjp("Pow")
 def _(g: Any, y: Any, a: Any, b: Any) -> Any:
-    def base() -> Any:  # b a^(b-1)
-        return raw.Mul(g, raw.Mul(_as(b, a), raw.Pow(a, raw.Sub(b, 1))))
+    def base() -> Any:  # b a^(b-1), and 0 where b is 0, also if a is
+        lower = raw.Sub(b, 1)
+        known = b if isinstance(b, np.ndarray) else b.data
+        if known is None or not known.all():
+            lower = raw.Where(raw.Equal(b, 0), scalar(1, b), lower)
+        return raw.Mul(g, raw.Mul(_as(b, a), raw.Pow(a, lower)))
 
     def exponent() -> Any:  # y log a, and 0 where a is 0
         zero = raw.Equal(a, raw.Sub(a, a))

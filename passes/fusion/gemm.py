@@ -14,7 +14,7 @@ from nngraph.ops import raw
 from passes.build import Builder
 from passes.pattern import Match
 from passes.rewrite import LocalRule, PatternRule, Refusal, Result, Rule, example
-from passes.simplify.views import permutation
+from passes.simplify.transposes import permutation
 
 __all__ = ["RULES"]
 

@@ -16,7 +16,8 @@ from nngraph.ir import Node, Value
 from passes.build import Builder
 from passes.layout.layouts import Free, Layouts, again, bytes_of
 from passes.simplify.reductions import axes_of
-from passes.simplify.views import goes_into_matmul, permutation, reshape_target
+from passes.simplify.transposes import goes_into_matmul, permutation
+from passes.simplify.views import reshape_target
 from passes.traits import ELEMENTWISE, REDUCTIONS
 
 __all__ = ["Axes", "Perm", "flip", "inverse"]

@@ -25,7 +25,7 @@ from passes.layout.forms import Forms
 from passes.layout.layouts import Free, Layouts, again, bytes_of
 from passes.rewrite import LocalRule, Refusal, Result, Rule, rewrite
 from passes.simplify.reductions import axes_of
-from passes.simplify.views import permutation
+from passes.simplify.transposes import permutation
 from passes.traits import BROADCASTING, UNARY
 
 __all__ = ["Blocked", "Blocks"]

@@ -23,17 +23,13 @@ from passes.layout.flip import flip_nodes
 from passes.layout.forms import Forms
 from passes.layout.layouts import bytes_of
 from passes.rewrite import rewrite
-from passes.simplify.views import (
-    ComposeTransposes,
-    RemoveTranspose,
-    TransposeToReshape,
-    goes_into_matmul,
-    permutation,
-)
+from passes.simplify.transposes import RULES as CANCEL
+from passes.simplify.transposes import goes_into_matmul, permutation
 
 __all__ = ["Transposes"]
 
-_CLEANUP = (RemoveTranspose(), ComposeTransposes(), TransposeToReshape())
+_ROUNDS = 10
+"""One permutation's transposes may make way for another's; a second round nearly always finds nothing."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +40,13 @@ class Transposes(Pass):
 
     def run(self, graph: Graph) -> int:
         """Flip operators to the other layout and cancel transposes; return how many nodes changed."""
-        changes = rewrite(graph, _CLEANUP)
-        flips = _flip_graph(graph)
-        return changes + flips + (rewrite(graph, _CLEANUP) if flips else 0)
+        changes = rewrite(graph, CANCEL)
+        for _ in range(_ROUNDS):
+            flips = _flip_graph(graph)
+            if not flips:
+                break
+            changes += flips + rewrite(graph, CANCEL)
+        return changes
 
 
 def _flip_graph(graph: Graph) -> int:

@@ -11,7 +11,9 @@ from passes.rewrite import Rule, rewrite
 from passes.simplify.arithmetic import RULES as ARITHMETIC
 from passes.simplify.broadcasts import RULES as BROADCASTS
 from passes.simplify.copies import RULES as COPIES
+from passes.simplify.pieces import RULES as PIECES
 from passes.simplify.reductions import RULES as REDUCTIONS
+from passes.simplify.transposes import RULES as TRANSPOSES
 from passes.simplify.views import RULES as VIEWS
 
 __all__ = ["RULES", "Simplify"]
@@ -20,6 +22,8 @@ RULES: tuple[Rule, ...] = (
     # What only hands its input on goes first, so that the others see through it.
     *COPIES,
     *VIEWS,
+    *PIECES,
+    *TRANSPOSES,
     *BROADCASTS,
     *ARITHMETIC,
     *REDUCTIONS,

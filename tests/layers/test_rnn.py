@@ -390,6 +390,7 @@ def test_stacked_cells() -> None:
     one.set_weights(stacked.get_weights()[:3])
     two.set_weights(stacked.get_weights()[3:])
     close(y, two(one(x)))
+    close(RNN(stacked.cell)(x), y[:, -1])
     again = stacked(x, initial_state=[first, second])
     assert not np.allclose(again[0], y)
 
@@ -470,6 +471,16 @@ def test_recurrent_dropout_acts_on_the_state() -> None:
     stacked = RNN([LSTMCell(3, dropout=0.5, recurrent_dropout=0.5), GRUCell(2, dropout=0.5)])
     assert np.isfinite(stacked(wave((2, 4, 3), 1), training=True)).all()
     assert stacked.cell.cells[0]._dropout_mask is None
+
+
+def test_recurrent_dropout_of_a_gru_leaves_what_is_kept_alone() -> None:
+    x, ones = np.zeros((4, 3, 2), "float32"), np.ones((4, 6), "float32")
+    layer = GRU(6, recurrent_dropout=0.5, seed=3)
+    layer.build(x.shape)
+    bias = np.zeros((2, 18))
+    bias[0, :6] = 50.0  # the update gate keeps everything
+    layer.set_weights([np.zeros((2, 18)), np.zeros((6, 18)), bias])
+    close(layer(x, initial_state=ones, training=True), ones)
 
 
 # -- Bidirectional and TimeDistributed ------------------------------------------------------------------------------

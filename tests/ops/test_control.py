@@ -230,6 +230,11 @@ def test_gradient_of_a_loop_with_a_known_count(order: int) -> None:
     )
 
 
+def test_gradient_of_a_loop_known_to_run_no_time() -> None:
+    graph = check_gradient(lambda x, w: ops.fori_loop(0, 0, lambda i, v: v * w, x * x), normal(2, 3), normal(2, 3))
+    assert not ops_in(graph, "If")  # that is for loops whose count is only known when they run
+
+
 def test_gradient_of_a_loop_with_a_computed_count() -> None:
     def fn(x: Any, w: Any) -> Any:
         count = ops.cast(ops.round(ops.sum(x * 0) + 3), "int32")

@@ -28,6 +28,7 @@ _NAMES: dict[str, str] = {
     "Optimizer": "nngraph.optimizers",
     "Regularizer": "nngraph.regularizers",
     "Sequential": "nngraph.models",
+    "StatelessScope": "nngraph.stateless",
     "Variable": "nngraph.ops",
     "function": "nngraph.transforms",
     "grad": "nngraph.transforms",

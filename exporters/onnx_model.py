@@ -6,10 +6,12 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import onnx
+
 from nngraph.ir import Graph
 from nngraph.serde import write_model
 
-__all__ = ["ExportReport", "OnnxExporter"]
+__all__ = ["ExportReport", "OnnxExporter", "report_of"]
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,14 @@ class OnnxExporter:
             FileNotFoundError: the folder does not exist.
         """
         model = write_model(graph, path, opset_version=self.opset_version, check=self.check)
-        return ExportReport(
-            path=Path(path),
-            size=Path(path).stat().st_size,
-            opset=next(o.version for o in model.opset_import if o.domain == ""),
-            operators=dict(Counter(node.op_type for node in model.graph.node)),
-        )
+        return report_of(model, Path(path))
+
+
+def report_of(model: onnx.ModelProto, path: Path) -> ExportReport:
+    """Return what there is to say about a model that was written to a file."""
+    return ExportReport(
+        path=path,
+        size=path.stat().st_size,
+        opset=next(o.version for o in model.opset_import if o.domain == ""),
+        operators=dict(Counter(node.op_type for node in model.graph.node)),
+    )

@@ -10,7 +10,7 @@ import numpy as np
 from nngraph.losses import SparseCategoricalCrossentropy
 from nngraph.ops.keras_tensor import leaves
 
-__all__ = ["check_inputs", "check_labels"]
+__all__ = ["check_inputs", "check_labels", "has_class_numbers"]
 
 
 def check_inputs(model: Any, x: Any) -> None:
@@ -50,7 +50,7 @@ def check_labels(losses: Sequence[Any], names: Sequence[str], y: Any, classes: S
     """
     targets = [y.get(n) for n in names] if isinstance(y, dict) else list(leaves(y))
     for loss, name, target, count in zip(losses, names, targets, classes, strict=False):
-        if not _has_class_numbers(loss) or target is None or count is None or not np.size(target):
+        if not has_class_numbers(loss) or target is None or count is None or not np.size(target):
             continue
         labels = np.asarray(target)
         ignored = getattr(loss, "ignore_class", None)
@@ -70,6 +70,7 @@ def check_labels(losses: Sequence[Any], names: Sequence[str], y: Any, classes: S
             )
 
 
-def _has_class_numbers(loss: Any) -> bool:
+def has_class_numbers(loss: Any) -> bool:
+    """Return whether a loss compares predictions with class numbers rather than with numbers like the predictions."""
     name = getattr(loss, "name", "") or ""
     return isinstance(loss, SparseCategoricalCrossentropy) or str(name).startswith("sparse_categorical_crossentropy")

@@ -120,13 +120,15 @@ class Model(Trainer, Layer):
             graph.make_constant(value, variable.numpy())
         return graph
 
-    def _traced(self, training: bool, batch_size: int | None) -> tuple[Graph, Trace]:
-        """Trace the model; variables are still inputs of the graph."""
+    def _traced(self, training: bool, batch_size: int | None, finalized: bool = False) -> tuple[Graph, Trace]:
+        """Trace the model, ``finalized`` with the weights that it has after training; variables are still inputs."""
         types, names = self._graph_inputs(batch_size)
         graph = Graph(self.name)
         entries = iter([graph.add_input(n, t) for n, t in zip(names, leaves(types), strict=True)])
         inputs = map_leaves(lambda _: next(entries), types)
         with Trace(graph) as trace:
+            if finalized:
+                self.optimizer.finalize_variable_values(self.trainable_variables)
             result = self(inputs, training=training)
             outputs = [x if isinstance(x, Value) else trace.constant(np.asarray(x)) for x in leaves(result)]
         names = list(result) if isinstance(result, dict) else self._output_names()
@@ -198,17 +200,27 @@ class Model(Trainer, Layer):
         opset_version: int | None = None,
         **kwargs: Any,
     ) -> None:
-        """Write the inference model as a plain .onnx file that any runtime executes.
+        """Write the model as a plain .onnx file that any runtime executes: for inference, or for training.
+
+        ``format="onnx_training"`` writes a compiled model's training step: forward, loss, gradients, update and metrics
+        in one graph, state in and out, initial values inside. Beside it goes the inference model, into which a trainer
+        copies the trained weights. docs/training-anywhere.md describes both files and shows trainers.
 
         Args:
             filepath: where to; the file appears whole or not at all.
-            format: ``"onnx"``.
+            format: ``"onnx"`` or ``"onnx_training"``.
             verbose: print where the file went and what is in it.
             input_signature: not needed; the inputs' own shapes are used.
             opset_version: the ai.onnx opset; default 20, or the oldest newer one that expresses the model.
+            batch_size: of a training step; by default any number of rows will do.
+            example: of a training step, a batch ``(x, y)`` or ``(x, y, sample_weight)`` that shows dtypes and shapes;
+                by default targets are what the losses expect.
+            inference_path: of a training step, where the inference model goes; default ``NAME.infer.onnx`` beside
+                ``NAME.onnx``.
 
         Raises:
-            ValueError: unknown format, or the opset cannot express the model.
+            RuntimeError: a training step is wanted and the model is not compiled.
+            ValueError: unknown format, the opset cannot express the model, or the step needs a fixed batch size.
         """
         from nngraph.models.saving import export_model
 

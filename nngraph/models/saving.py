@@ -17,6 +17,7 @@ import numpy as np
 from exporters import OnnxExporter
 from nngraph import config
 from nngraph.models.configuration import build_from_input_spec, input_spec_config, restore_seeded_state, seeded_state
+from nngraph.models.training_step import export_training_step
 from nngraph.runtime import legalize
 from nngraph.saving import deserialize_keras_object, serialize_keras_object
 from nngraph.serde import ModelFile, read_model, write_model
@@ -48,13 +49,19 @@ def export_model(
     opset_version: int | None = None,
     **kwargs: Any,
 ) -> None:
-    """Write the inference model as a plain .onnx file; see ``Model.export``."""
-    if kwargs:
-        raise ValueError(
-            f"export got unknown arguments {sorted(kwargs)}; it takes filepath, format, verbose, opset_version"
-        )
-    if format != "onnx":
-        raise ValueError(f"export(format={format!r}) is not supported; the format is 'onnx'")
+    """Write the inference model or the training step as a plain .onnx file; see ``Model.export``."""
+    if format not in ("onnx", "onnx_training"):
+        raise ValueError(f"export(format={format!r}) is not supported; the format is 'onnx' or 'onnx_training'")
+    takes = ["filepath", "format", "verbose", "opset_version"]
+    takes += ["batch_size", "example", "inference_path"] if format == "onnx_training" else []
+    unknown = sorted(set(kwargs) - set(takes))
+    if unknown:
+        raise ValueError(f"export(format={format!r}) got unknown arguments {unknown}; it takes {', '.join(takes)}")
+    if format == "onnx_training":
+        told = export_training_step(model, filepath, opset_version=opset_version, **kwargs)
+        if verbose or (verbose is None and config.is_interactive_logging_enabled()):
+            print(f"exported {told}")
+        return
     graph = model.graph(training=False)
     PassManager(pipeline(target="portable")).run(graph)
     legalize(graph)  # what no runtime computes in double precision is written in another form

@@ -29,6 +29,8 @@ class OpDef:
             float64 with that precision: a function of input tensors and attributes.
         expand_node: puts that form into a graph in place of a node (set together with ``expand``).
         random: whether two equal nodes may differ (never merged or folded).
+        beyond_runtime: tells from a node's attributes that the runtime computes it in no dtype, although the operator
+            has a kernel; then ``expand`` takes its place always.
     """
 
     name: str
@@ -38,6 +40,7 @@ class OpDef:
     expand: Callable[..., Any] | None = None
     expand_node: Callable[[Any], None] | None = None
     random: bool = False
+    beyond_runtime: Callable[[Any], bool] | None = None
 
     @property
     def op_id(self) -> str:

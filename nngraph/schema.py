@@ -12,7 +12,7 @@ from onnx import defs
 
 from nngraph.ir import Graph, Node, TensorType, Value
 from nngraph.proto import array_to_tensor, attribute_to_proto, node_proto, type_from_proto, type_to_proto
-from nngraph.symbolic import refine
+from nngraph.symbolic import known_types, refine
 
 __all__ = [
     "OPSET",
@@ -66,7 +66,8 @@ def infer_types(node: Node) -> list[TensorType]:
         return _scan_types(node)
     if node.op == "Loop":
         return _loop_types(node)
-    return refine(node, _onnx_infer(node))
+    own = known_types(node)
+    return refine(node, _onnx_infer(node)) if own is None else own
 
 
 _SHAPED_LIKE_INPUT = ("GroupNormalization", "MeanVarianceNormalization")

@@ -12,7 +12,7 @@ from typing import Any
 
 from nngraph.ir import Dim, Node, Shape, TensorType, Value, broadcast_shapes
 
-__all__ = ["refine", "reshape_dims", "sizes_of"]
+__all__ = ["known_types", "refine", "reshape_dims", "sizes_of"]
 
 UNKNOWN = "?"
 
@@ -86,10 +86,12 @@ def reshape_dims(source: Shape, target: tuple[Dim, ...], allow_zero: bool = Fals
     ]
     names = [d for d in source if isinstance(d, str)]
     size = prod(d for d in source if isinstance(d, int))
+    others = []  # what the target has in addition, be it a name that the source has once less
     for d in dims:
         if d in names and isinstance(d, str):
             names.remove(d)
-    others = [d for d in dims if isinstance(d, str) and d not in source]
+        elif isinstance(d, str):
+            others.append(d)
     known = prod(d for d in dims if isinstance(d, int) and d != -1)
     open_slots = [k for k, d in enumerate(dims) if d in (-1, UNKNOWN)]
     if len(open_slots) == 1 and not [d for d in others if d != UNKNOWN]:
@@ -116,6 +118,40 @@ def refine(node: Node, types: list[TensorType]) -> list[TensorType]:
     if shape is None or len(shape) != types[0].rank:
         return types
     return [t.with_shape(_merge(t.shape, shape)) if t.rank == len(shape) else t for t in types]
+
+
+def known_types(node: Node) -> list[TensorType] | None:
+    """Return the output types of the few operators whose inference in ONNX is wrong or gives not even a rank."""
+    source = node.inputs[0] if node.inputs else None
+    if node.domain or source is None:
+        return None
+    if node.op == "STFT" and source.ndim == 3:
+        return [source.type.with_shape(_stft_sizes(node, source.shape))]
+    if node.op == "MaxUnpool" and len(node.inputs) > 2:
+        sizes = sizes_of(node.inputs[2])
+        fits = sizes is not None and len(sizes) == source.ndim
+        return [source.type.with_shape(sizes if sizes is not None and fits else (UNKNOWN,) * source.ndim)]
+    if node.op in _TABLES and source.data is None:
+        return [TensorType(node.attributes.get("output_datatype", "float32"), (UNKNOWN,) * _TABLES[node.op])]
+    return None
+
+
+_TABLES = {"HannWindow": 1, "HammingWindow": 1, "BlackmanWindow": 1, "MelWeightMatrix": 2}
+"""Operators that make a table of this rank of sizes."""
+
+
+def _stft_sizes(node: Node, signal: Shape) -> Shape:
+    """Batch, frames, bins and the two parts; ONNX forgets that half of the spectrum is the default."""
+    _, step, window, length = (*node.inputs, None, None)[:4]
+    frame: Dim = signal[1] if window is None else window.shape[0]
+    if length is not None:
+        frame = int(length.data.reshape(())) if length.data is not None else UNKNOWN
+    if not isinstance(frame, int):
+        return signal[0], UNKNOWN, UNKNOWN, 2
+    frames: Dim = UNKNOWN
+    if isinstance(signal[1], int) and step is not None and step.data is not None:
+        frames = (signal[1] - frame) // int(step.data.reshape(())) + 1
+    return signal[0], frames, frame // 2 + 1 if node.attributes.get("onesided", 1) else frame, 2
 
 
 def _shape_input(node: Node, slot: int) -> tuple[Dim, ...] | None:

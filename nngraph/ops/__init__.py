@@ -11,8 +11,11 @@ from nngraph.ops import (
     numpy,
     vjp_activations,
     vjp_attention,
+    vjp_cache,
+    vjp_columns,
     vjp_control,
     vjp_conv,
+    vjp_deform_conv,
     vjp_elementwise,
     vjp_grid_sample,
     vjp_indexing,
@@ -20,9 +23,12 @@ from nngraph.ops import (
     vjp_losses,
     vjp_norm,
     vjp_pool,
+    vjp_recurrent,
     vjp_reduction,
+    vjp_regions,
     vjp_resize,
     vjp_shape,
+    vjp_signal,
 )
 from nngraph.ops.arithmetic import *
 from nngraph.ops.comparison import *

@@ -65,7 +65,7 @@ def _(g: Any, y: Any, x: Any, length: Any = None, axis: Any = None, *, inverse: 
     place = int(np.asarray(axis.data if hasattr(axis, "data") and not isinstance(axis, np.ndarray) else axis))
     place = (rank(x) - 2 if axis is None else place) % rank(x)
     if onesided and inverse:
-        raise ValueError("the inverse of a one-sided DFT has no gradient rule; use the whole spectrum")
+        return (_half_spectrum_gradient(g, x, axis, place, length),)
     size = _entry(length) if length is not None else _size(x, place)
     if onesided:
         g = _fitted(g, place, size)
@@ -80,6 +80,23 @@ def _(g: Any, y: Any, x: Any, length: Any = None, axis: Any = None, *, inverse: 
 
 def _size(x: Any, axis: int) -> Any:
     return ints(x.shape[axis]) if isinstance(x.shape[axis], int) else raw.Shape(x, start=axis, end=axis + 1)
+
+
+def _half_spectrum_gradient(g: Any, x: Any, axis: Any, place: int, length: Any) -> Any:
+    """The gradient of a real signal's half spectrum: all frequencies but the first and the middle one count twice."""
+    have, bins = g.shape[place], x.shape[place]
+    if length is not None and not (isinstance(have, int) and isinstance(bins, int) and have == 2 * (bins - 1)):
+        raise ValueError(
+            "the inverse of a one-sided DFT has a gradient only for 2 (bins - 1) results, as without a length"
+        )
+    half = raw.DFT(g, None, axis, onesided=1)
+    count = _size(g, place)
+    numbers = raw.Range(np.asarray(0, np.int64), raw.Squeeze(_size(half, place), ints(0)), np.asarray(1, np.int64))
+    once = raw.Or(raw.Equal(numbers, ints(0)), raw.Equal(raw.Mul(numbers, ints(2)), count))
+    share = raw.Div(raw.Where(once, scalar(1, g), scalar(2, g)), raw.Cast(count, to=dtype_of(g)))
+    back = raw.Mul(half, raw.Reshape(share, ints(*(-1 if k == place else 1 for k in range(rank(g))))))
+    back = _fitted(back, place, _size(x, place))
+    return apply("Identity", back, types=[type_of(x)]) if back.shape != x.shape else back
 
 
 def _entry(number: Any) -> Any:

@@ -254,7 +254,8 @@ def _compute(op: str, inputs: Sequence[Any], domain: str, outputs: int, attribut
             arrays.append(None if x is None else np.asarray(x))
     entry = op_def(op, domain)
     double = any(a is not None and a.dtype == np.float64 for a in arrays)
-    if domain == COMPOSITE_DOMAIN or (entry.expand is not None and double):
+    beyond = entry.beyond_runtime is not None and entry.beyond_runtime(attributes)
+    if domain == COMPOSITE_DOMAIN or (entry.expand is not None and (double or beyond)):
         if entry.expand is None:
             raise ValueError(f"composite operator {op!r} has no portable form")
         result = entry.expand(*arrays, **attributes)

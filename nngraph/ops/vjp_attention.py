@@ -16,7 +16,7 @@ from nngraph.ops.vjp import Reverse, raw, vjp_node, vjp_through
 __all__: list[str] = []
 
 
-@vjp_node("Attention", "CenterCropPad")
+@vjp_node("Attention", "CenterCropPad", "DynamicQuantizeLinear")
 def _through_body(node: Node, gs: Sequence[Any], reverse: Reverse) -> list[tuple[Value, Any]]:
     """Write down what ONNX says the operator means, and go back through that."""
     from nngraph.serde.body import function_body

@@ -7,6 +7,7 @@ gives, in coordinates from -1 to 1 along each axis.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -18,39 +19,76 @@ from nngraph.ops.core import dtype_of, shape_vector, type_of
 from nngraph.ops.vjp import raw, vjp_through
 from nngraph.ops.windows import are_known
 
-__all__: list[str] = []
+__all__ = ["linear_taps", "picked"]
+
+Tap = tuple[Any, Any]
 
 
-def _pixels(u: Any, size: int, align_corners: int, padding_mode: str) -> Any:
+_CUBIC = -0.75
+"""Keys's parameter, as ONNX fixes it for this operator."""
+
+
+def _pixel(u: Any, size: int, align_corners: int) -> Any:
     """Return the place on an axis of ``size`` pixels of a coordinate from -1 to 1."""
     if align_corners:
-        place, low, high = raw.Mul(raw.Add(u, 1), (size - 1) / 2), 0.0, size - 1.0
-    else:
-        place, low, high = raw.Mul(raw.Sub(raw.Mul(raw.Add(u, 1), size), 1), 0.5), -0.5, size - 0.5
+        return raw.Mul(raw.Add(u, 1), (size - 1) / 2)
+    return raw.Mul(raw.Sub(raw.Mul(raw.Add(u, 1), size), 1), 0.5)
+
+
+def _folded(place: Any, size: int, align_corners: int, padding_mode: str) -> Any:
+    """Return places outside of an axis as places inside, as the padding mode says."""
     if padding_mode == "zeros":
         return place
+    low, high = (0.0, size - 1.0) if align_corners else (-0.5, size - 0.5)
     if padding_mode == "reflection" and high > low:
         # A triangle wave of period 2 (high - low).
         span = high - low
-        phase = raw.Mod(raw.Abs(raw.Sub(place, low)), scalar(2 * span, u), fmod=1)
+        phase = raw.Mod(raw.Abs(raw.Sub(place, low)), scalar(2 * span, place), fmod=1)
         place = raw.Add(raw.Sub(span, raw.Abs(raw.Sub(phase, span))), low)
-    return raw.Clip(place, scalar(0, u), scalar(size - 1, u))
+    return raw.Clip(place, scalar(0, place), scalar(size - 1, place))
 
 
-def _taps(place: Any, mode: str) -> list[tuple[Any, Any]]:
-    """Return the neighbours of places on an axis, as whole floats, and their weights (``None`` for 1)."""
-    if mode == "nearest":
-        return [(raw.Round(place), None)]
+def _taps(u: Any, size: int, mode: str, align_corners: int, padding_mode: str) -> list[Tap]:
+    """Return for coordinates on an axis the neighbours, as whole floats, and their weights (``None`` for 1)."""
+    place = _pixel(u, size, align_corners)
+    if mode == "cubic":  # here the neighbours are folded, not the place
+        return [(_folded(at, size, align_corners, padding_mode), share) for at, share in _cubic_taps(place)]
+    place = _folded(place, size, align_corners, padding_mode)
+    return [(raw.Round(place), None)] if mode == "nearest" else linear_taps(place)
+
+
+def linear_taps(place: Any) -> list[Tap]:
+    """Return the two neighbours of places, as whole floats, and their weights."""
     low = raw.Floor(place)
     part = raw.Sub(place, low)
     return [(low, raw.Sub(1, part)), (raw.Add(low, 1), part)]
 
 
+def _cubic_taps(place: Any) -> list[Tap]:
+    """The four neighbours of places and their weights.
+
+    Keys, "Cubic convolution interpolation for digital image processing", 1981.
+    """
+    low = raw.Floor(place)
+    part = raw.Sub(place, low)
+    rest = raw.Sub(1, part)
+
+    def inner(d: Any) -> Any:
+        return raw.Add(raw.Mul(raw.Sub(raw.Mul(d, _CUBIC + 2), _CUBIC + 3), raw.Mul(d, d)), 1)
+
+    def outer(d: Any) -> Any:
+        found = raw.Add(raw.Mul(raw.Sub(raw.Mul(d, _CUBIC), 5 * _CUBIC), d), 8 * _CUBIC)
+        return raw.Sub(raw.Mul(found, d), 4 * _CUBIC)
+
+    shares = (outer(raw.Add(part, 1)), inner(part), inner(rest), outer(raw.Add(rest, 1)))
+    return [(raw.Add(low, k - 1), share) for k, share in enumerate(shares)]
+
+
 @vjp_through("GridSample")
 def _(x: Any, grid: Any, *, align_corners: int = 0, mode: str = "linear", padding_mode: str = "zeros") -> Any:
     mode = {"bilinear": "linear", "bicubic": "cubic"}.get(mode, mode)
-    if mode not in ("linear", "nearest"):
-        raise unknown_name("differentiable mode of GridSample", mode, ("linear", "nearest"))
+    if mode not in ("linear", "nearest", "cubic"):
+        raise unknown_name("mode of GridSample", mode, ("linear", "nearest", "cubic"))
     image: Any = type_of(x).shape[2:]
     if not are_known(image) or not isinstance(type_of(x).shape[1], int):
         raise ValueError(f"GridSample needs a known image to be differentiated, got {type_of(x)}")
@@ -62,17 +100,23 @@ def _(x: Any, grid: Any, *, align_corners: int = 0, mode: str = "linear", paddin
     for k, size in enumerate(image):
         # The grid names the last axis first.
         u = raw.Squeeze(raw.Slice(points, ints(rank - 1 - k), ints(rank - k), ints(2)), ints(2))
-        axes.append(_taps(_pixels(u, size, align_corners, padding_mode), mode))
+        axes.append(_taps(u, size, mode, align_corners, padding_mode))
     flat = reshaped(x, [batch, channels, prod(image)])
     total: Any = None
     for corner in itertools.product(*axes):
-        value = _corner(flat, corner, image)
+        value = picked(flat, corner, image)
         total = value if total is None else raw.Add(total, value)
     return raw.Reshape(total, shape_vector([batch, channels, *steps]))
 
 
-def _corner(flat: Any, corner: tuple[tuple[Any, Any], ...], image: tuple[int, ...]) -> Any:
-    """Return the weighted pixels at one neighbour of every point: (batch, channels, points)."""
+def picked(flat: Any, corner: Sequence[Tap], image: Sequence[int]) -> Any:
+    """Return the weighted pixels at one neighbour of every point: (batch, channels, points).
+
+    Args:
+        flat: the images, (batch, channels, pixels).
+        corner: for each axis of the image the place of the neighbour, whole floats (batch, points), and its weight.
+        image: the sizes of the image; a neighbour outside of it gives zero.
+    """
     dtype = dtype_of(flat)
     place: Any = None
     weight: Any = None
@@ -84,5 +128,5 @@ def _corner(flat: Any, corner: tuple[tuple[Any, Any], ...], image: tuple[int, ..
         place = index if place is None else raw.Add(raw.Mul(place, np.int64(size)), index)
         weight = factor if weight is None else raw.Mul(weight, factor)
     target = raw.Concat(raw.Shape(flat, end=2), raw.Shape(place, start=1), axis=0)
-    picked = raw.GatherElements(flat, raw.Expand(raw.Unsqueeze(place, ints(1)), target), axis=2)
-    return raw.Mul(picked, raw.Unsqueeze(weight, ints(1)))
+    pixels = raw.GatherElements(flat, raw.Expand(raw.Unsqueeze(place, ints(1)), target), axis=2)
+    return raw.Mul(pixels, raw.Unsqueeze(weight, ints(1)))

@@ -96,14 +96,19 @@ def _(g: Any, y: Any, x: Any, ratio: Any = None, training_mode: Any = None, *, s
     trains = False if training_mode is None else _constant(training_mode)
     if trains is not None and not trains:
         return (g,)
-    if not isinstance(y, tuple):
-        raise ValueError("a Dropout node in training mode needs its second output, the mask, to be differentiated")
-    kept = raw.Cast(y[1], to=dtype_of(x))
+    mask = y[1] if isinstance(y, tuple) else _mask_output(y)
+    kept = raw.Cast(mask, to=dtype_of(x))
     ratio = scalar(0.5, x) if ratio is None else raw.Cast(ratio, to=dtype_of(x))
     factor = raw.Reciprocal(raw.Sub(1, ratio))
     if trains is None:
         factor = raw.Where(training_mode, factor, scalar(1, x))
     return (raw.Mul(raw.Mul(g, kept), factor),)
+
+
+def _mask_output(y: Any) -> Any:
+    """Let a Dropout node that gives its first output alone give the mask too."""
+    node = y.producer
+    return node.graph.add_node_output(node, y.type.with_dtype("bool"), f"{y.name}_mask")
 
 
 def _constant(x: Any) -> Any:

@@ -185,12 +185,28 @@ def _(
     g: Any, y: Any, x: Any, scale: Any, bias: Any = None, *, axis: int = -1, epsilon: float = 1e-5, stash_type: int = 1
 ) -> Any:
     first, *statistics = g if isinstance(g, tuple) else (g,)
-    if any(s is not None for s in statistics):
-        raise ValueError(
-            "LayerNormalization has no gradient through its outputs Mean and InvStdDev; compute them apart"
-        )
-    dx, d_scale = layer_norm_grad(first, x, scale, axis=axis, epsilon=epsilon, outputs=2)
+    dx = d_scale = None
+    if first is not None:
+        dx, d_scale = layer_norm_grad(first, x, scale, axis=axis, epsilon=epsilon, outputs=2)
+    for part in _through_statistics(statistics, x, axis, epsilon):
+        dx = part if dx is None else raw.Add(dx, part)
     return dx, d_scale, first
+
+
+def _through_statistics(gs: Any, x: Any, axis: int, epsilon: float) -> list[Any]:
+    """The gradients of x that come through the outputs Mean and InvStdDev, which are of single precision."""
+    g_mean, g_inverse = (None if g is None else raw.Cast(g, to=dtype_of(x)) for g in (*gs, None, None)[:2])
+    rank = type_of(x).rank
+    axes = ints(*range(axis % rank, rank))
+    found = []
+    if g_mean is not None:
+        found.append(expanded_like(_divided(g_mean, x), x))
+    if g_inverse is not None:  # d/dx (v + ε)^(-1/2) = -(v + ε)^(-3/2) (x - mean) / n
+        away = raw.Sub(x, _mean(x, axes))
+        inverse = raw.Reciprocal(raw.Sqrt(raw.Add(_mean(raw.Mul(away, away), axes), epsilon)))
+        cube = raw.Mul(raw.Mul(inverse, inverse), inverse)
+        found.append(raw.Neg(raw.Mul(away, _divided(raw.Mul(g_inverse, cube), x))))
+    return found
 
 
 @vjp("RMSNormalization")

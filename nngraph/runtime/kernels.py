@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from nngraph.ir import Graph, Node, TensorType, Value
-from nngraph.registry import COMPOSITE_DOMAIN, lookup
+from nngraph.registry import COMPOSITE_DOMAIN, OpDef, lookup
 from nngraph.runtime.device import onnxruntime
 from nngraph.schema import OPSET, schema_of
 
@@ -109,9 +110,14 @@ def legalize(graph: Graph) -> int:
 
 def _legalize_node(node: Node) -> bool:
     dtypes = [None if v is None else v.dtype for v in node.inputs]
-    if node.domain != "" or node.subgraphs or not any(d is not None and _rare(d) for d in dtypes):
+    if node.domain != "" or node.subgraphs:
         return False
     entry = lookup(node.op)
+    if entry is not None and entry.expand_node is not None and _is_beyond(entry, node.attributes):
+        entry.expand_node(node)
+        return True
+    if not any(d is not None and _rare(d) for d in dtypes):
+        return False
     if entry is not None and entry.expand_node is not None and "float64" in dtypes:
         entry.expand_node(node)
         return True
@@ -119,6 +125,10 @@ def _legalize_node(node: Node) -> bool:
         return False
     _compute_in_stand_ins(node)
     return True
+
+
+def _is_beyond(entry: OpDef, attributes: Mapping[str, Any]) -> bool:
+    return entry.beyond_runtime is not None and entry.beyond_runtime(attributes)
 
 
 _WIDER = {

@@ -11,6 +11,7 @@ ROWS = np.array([[2], [0]])
 COLUMN = np.array([[2, 0, 1, 1], [0, 0, 2, 2]])
 ONCE = np.array([[2, 0, 1], [0, 1, 2]])
 HOLDS = np.array([True, False, True])
+COUNT = "how many there are is known at run time only"
 SECOND_AT_ZERO = "at a zero the rule is exact for first derivatives only"
 
 SAMPLES = {
@@ -55,6 +56,15 @@ SAMPLES = {
         ),
         S(apart(12).reshape(3, 4), REPEATED, apart(3) + 0.1, reduction="max"),
         S(apart(12).reshape(3, 4), REPEATED, apart(3) + 0.1, reduction="min"),
+    ],
+    "TensorScatter": [
+        S(normal(2, 5, 3), normal(2, 2, 3), ints(1, 3)),
+        S(normal(2, 2, 4), normal(2, 2, 3), ints(2, 3), axis=2, mode="circular").but(fed=(2,)),
+        S(normal(2, 3, 2), normal(2, 2, 2), axis=1),
+    ],
+    "Unique": [
+        S(apart(2, 2)).but(outputs=4, named=False, why=COUNT),
+        S(apart(3, 2), axis=0, sorted=0).but(reference=False, named=False, why=COUNT + "; onnx.reference sorts"),
     ],
     "TopK": [
         S(apart(3, 5), ints(2)).but(outputs=2),

@@ -34,6 +34,7 @@ _NAMES: dict[str, str] = {
     "grad": "nngraph.transforms",
     "gradients": "nngraph.transforms",
     "load_model": "nngraph.models",
+    "load_onnx": "nngraph.models",
     "value_and_grad": "nngraph.transforms",
 }
 """Top-level name to the module that has it."""

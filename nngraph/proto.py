@@ -9,18 +9,21 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from nngraph.ir import Dim, Graph, TensorType, numpy_dtype
+from nngraph.ir import Dim, Graph, OpaqueType, TensorType, numpy_dtype
 
 __all__ = [
     "DTYPE_ATTRIBUTES",
     "array_to_tensor",
     "attribute_from_proto",
     "attribute_to_proto",
+    "dense_array",
     "dtype_from_onnx",
     "dtype_to_onnx",
+    "sequence_of",
     "tensor_to_array",
     "type_from_proto",
     "type_to_proto",
+    "unranked",
 ]
 
 _SPECIAL = {
@@ -65,7 +68,9 @@ def dtype_from_onnx(number: int) -> str:
 
 
 def type_to_proto(type: TensorType) -> onnx.TypeProto:
-    """Return the protobuf of a tensor type; unknown dimensions stay unset."""
+    """Return the protobuf of a type; unknown dimensions stay unset."""
+    if isinstance(type, OpaqueType):
+        return onnx.TypeProto.FromString(type.encoded)
     proto = onnx.TypeProto()
     tensor = proto.tensor_type
     tensor.elem_type = _TO_ONNX[type.dtype]
@@ -81,16 +86,14 @@ def type_to_proto(type: TensorType) -> onnx.TypeProto:
 
 
 def type_from_proto(proto: onnx.TypeProto, *, what: str = "value") -> TensorType:
-    """Return the tensor type of a protobuf; unknown dimensions become ``"?"``.
+    """Return the type of a protobuf; unknown dimensions become ``"?"``, what is no tensor of known rank is opaque.
 
     Raises:
-        ValueError: it is not a tensor type with known dtype and rank.
+        ValueError: it has an unknown element type or a negative size.
     """
-    if not proto.HasField("tensor_type"):
-        raise ValueError(f"{what} has type {proto.WhichOneof('value')}, only tensors are supported")
     tensor = proto.tensor_type
-    if not tensor.HasField("shape"):
-        raise ValueError(f"{what} has no known rank")
+    if not proto.HasField("tensor_type") or not tensor.HasField("shape") or not tensor.elem_type:
+        return _opaque(proto)
     dims: list[Dim] = []
     for dim in tensor.shape.dim:
         kind = dim.WhichOneof("value")
@@ -98,6 +101,51 @@ def type_from_proto(proto: onnx.TypeProto, *, what: str = "value") -> TensorType
             raise ValueError(f"{what} has the negative size {dim.dim_value}")
         dims.append(dim.dim_value if kind == "dim_value" else dim.dim_param or "?")
     return TensorType(dtype_from_onnx(tensor.elem_type), tuple(dims))
+
+
+def unranked(dtype: str) -> OpaqueType:
+    """Return the type of tensors of this dtype and any rank.
+
+    Example:
+        >>> str(unranked("float32"))
+        'tensor(float)'
+    """
+    proto = onnx.TypeProto()
+    proto.tensor_type.elem_type = _TO_ONNX[dtype]
+    return _opaque(proto)
+
+
+def sequence_of(type: TensorType) -> OpaqueType:
+    """Return the type of sequences of tensors of this type.
+
+    Example:
+        >>> str(sequence_of(TensorType("float32", (2,))))
+        'seq(tensor(float))'
+    """
+    proto = onnx.TypeProto()
+    proto.sequence_type.elem_type.CopyFrom(type_to_proto(type))
+    return _opaque(proto)
+
+
+def _opaque(proto: onnx.TypeProto) -> OpaqueType:
+    if proto.WhichOneof("value") is None or (proto.HasField("tensor_type") and not proto.tensor_type.elem_type):
+        return OpaqueType.named()
+    return OpaqueType.named(_type_text(proto), proto.SerializeToString(deterministic=True))
+
+
+def _type_text(proto: onnx.TypeProto) -> str:
+    """Return a type as the runtime writes it, such as ``seq(tensor(float))``."""
+    kind = proto.WhichOneof("value")
+    if kind == "sequence_type":
+        return f"seq({_type_text(proto.sequence_type.elem_type)})"
+    if kind == "optional_type":
+        return f"optional({_type_text(proto.optional_type.elem_type)})"
+    if kind == "map_type":
+        key = TensorProto.DataType.Name(proto.map_type.key_type).lower()
+        return f"map({key}, {_type_text(proto.map_type.value_type)})"
+    if kind in ("tensor_type", "sparse_tensor_type"):
+        return f"{kind.removesuffix('_type')}({TensorProto.DataType.Name(getattr(proto, kind).elem_type).lower()})"
+    return "unknown"
 
 
 def array_to_tensor(array: np.ndarray[Any, Any], name: str = "") -> onnx.TensorProto:
@@ -110,6 +158,21 @@ def tensor_to_array(tensor: onnx.TensorProto, base_dir: str = "") -> np.ndarray[
     array = numpy_helper.to_array(tensor, base_dir)
     wanted = numpy_dtype(dtype_from_onnx(tensor.data_type))
     return array if array.dtype == wanted else array.astype(wanted)
+
+
+def dense_array(sparse: onnx.SparseTensorProto) -> np.ndarray[Any, Any]:
+    """Return a sparse tensor as an ordinary array.
+
+    Raises:
+        ValueError: an index lies outside of the tensor.
+    """
+    values, indices = tensor_to_array(sparse.values), tensor_to_array(sparse.indices)
+    array = np.zeros(tuple(sparse.dims), values.dtype)
+    flat = indices if indices.ndim == 1 else np.ravel_multi_index(tuple(indices.T), array.shape)
+    if flat.size and not (flat.min() >= 0 and flat.max() < array.size):
+        raise ValueError(f"sparse tensor {sparse.values.name!r} has an index outside of its shape {array.shape}")
+    array.reshape(-1)[flat] = values
+    return array
 
 
 def attribute_to_proto(
@@ -126,6 +189,9 @@ def attribute_to_proto(
             raise ValueError(f"attribute {name!r} is a graph, which cannot be converted here")
         proto.type = kinds.GRAPH
         proto.g.CopyFrom(graph_to_proto(value))
+    elif isinstance(value, OpaqueType):
+        proto.type = kinds.TYPE_PROTO
+        proto.tp.CopyFrom(type_to_proto(value))
     elif isinstance(value, np.ndarray):
         proto.type = kinds.TENSOR
         proto.t.CopyFrom(array_to_tensor(value))
@@ -190,6 +256,10 @@ def attribute_from_proto(
         return tuple(tensor_to_array(t) for t in proto.tensors)
     if proto.type == kinds.GRAPH and graph_from_proto is not None:
         return graph_from_proto(proto.g)
+    if proto.type == kinds.TYPE_PROTO:
+        return OpaqueType.named(_type_text(proto.tp), proto.tp.SerializeToString(deterministic=True))
+    if proto.type == kinds.SPARSE_TENSOR:
+        return dense_array(proto.sparse_tensor)
     raise ValueError(f"attribute {proto.name!r} is of the unsupported kind {kinds.AttributeType.Name(proto.type)}")
 
 

@@ -10,8 +10,16 @@ import numpy as np
 import onnx
 from onnx import defs
 
-from nngraph.ir import Graph, Node, TensorType, Value
-from nngraph.proto import array_to_tensor, attribute_to_proto, node_proto, type_from_proto, type_to_proto
+from nngraph.ir import Graph, Node, OpaqueType, TensorType, Value
+from nngraph.proto import (
+    array_to_tensor,
+    attribute_to_proto,
+    node_proto,
+    sequence_of,
+    type_from_proto,
+    type_to_proto,
+    unranked,
+)
 from nngraph.symbolic import known_types, refine
 
 __all__ = [
@@ -32,6 +40,10 @@ RUNTIME_OPSET = 20
 """Files and sessions use this opset unless an operator needs a newer one: runtimes of all ages then recognise them."""
 
 
+_NEWEST = 1_000
+"""Of domains other than ai.onnx the newest version that onnx knows is taken."""
+
+
 @functools.cache
 def schema_of(op: str, domain: str = "") -> defs.OpSchema:
     """Return the schema of an operator at the graph's opset.
@@ -40,7 +52,7 @@ def schema_of(op: str, domain: str = "") -> defs.OpSchema:
         ValueError: there is no such operator.
     """
     try:
-        return defs.get_schema(op, OPSET if domain == "" else 1, domain)
+        return defs.get_schema(op, OPSET if domain == "" else _NEWEST, domain)
     except Exception:
         where = f"domain {domain!r}" if domain else f"ai.onnx opset {OPSET}"
         raise ValueError(f"operator {op!r} does not exist in {where}") from None
@@ -49,13 +61,13 @@ def schema_of(op: str, domain: str = "") -> defs.OpSchema:
 @functools.cache
 def has_schema(op: str, domain: str = "") -> bool:
     """Tell whether onnx knows the operator."""
-    return bool(defs.has(op, OPSET if domain == "" else 1, domain))
+    return bool(defs.has(op, OPSET if domain == "" else _NEWEST, domain))
 
 
 def infer_types(node: Node) -> list[TensorType]:
     """Return the output types of a node from its inputs, attributes and constants.
 
-    Sizes that cannot be known are ``"?"``.
+    Sizes that cannot be known are ``"?"``. Of an operator without a schema, what is recorded is returned.
 
     Raises:
         ValueError: the node does not fit the operator's schema.
@@ -66,8 +78,16 @@ def infer_types(node: Node) -> list[TensorType]:
         return _scan_types(node)
     if node.op == "Loop":
         return _loop_types(node)
+    if node.domain and not has_schema(node.op, node.domain):
+        return [OpaqueType.named() if o is None else o.type for o in node.outputs]
+    if node.op == "SequenceMap":
+        return [sequence_of(v.type) for v in node.attributes["body"].outputs]
     own = known_types(node)
-    return refine(node, _onnx_infer(node)) if own is None else own
+    if own is not None:
+        return own
+    types = _onnx_infer(node)
+    # What follows from sizes needs inputs that have some.
+    return types if any(v is not None and isinstance(v.type, OpaqueType) for v in node.inputs) else refine(node, types)
 
 
 _SHAPED_LIKE_INPUT = ("GroupNormalization", "MeanVarianceNormalization")
@@ -138,12 +158,27 @@ def _onnx_infer_anew(node: Node) -> list[TensorType]:
         if v is not None and v.data is not None and _may_decide(node, v)
     }
     opsets = [onnx.helper.make_opsetid("", OPSET)]
+    if node.domain:
+        opsets.append(onnx.helper.make_opsetid(node.domain, schema.since_version))
     try:
         found = onnx.shape_inference.infer_node_outputs(schema, proto, types, data, opset_imports=opsets)
     except Exception as error:  # onnx raises several kinds, all meaning that the node is illegal
+        if any(v is not None and isinstance(v.type, OpaqueType) for v in node.inputs):
+            return [OpaqueType.named()] * wanted
         given = ", ".join("absent" if v is None else str(v.type) for v in node.inputs)
         raise ValueError(f"{node.op_id} does not accept ({given}): {_last_line(error)}") from None
-    return [type_from_proto(found[o], what=f"output {k} of {node.op_id}") for k, o in enumerate(outputs) if o in found]
+    return [
+        type_from_proto(_possible(found[o]), what=f"output {k} of {node.op_id}") if o in found else OpaqueType.named()
+        for k, o in enumerate(outputs)
+    ]
+
+
+def _possible(type: onnx.TypeProto) -> onnx.TypeProto:
+    """Return the type without negative sizes, which inference finds in branches that are never taken."""
+    for dim in type.tensor_type.shape.dim if type.HasField("tensor_type") else ():
+        if dim.dim_value < 0:
+            dim.ClearField("dim_value")
+    return type
 
 
 def _last_line(error: Exception) -> str:
@@ -166,8 +201,12 @@ def _check_form(node: Node, schema: defs.OpSchema) -> None:
 
 
 def _join(a: TensorType, b: TensorType) -> TensorType:
-    if a.dtype != b.dtype or a.rank != b.rank:
-        raise ValueError(f"the branches of If return {a} and {b}; they must have the same dtype and rank")
+    if isinstance(a, OpaqueType) or isinstance(b, OpaqueType):
+        return a if a == b else OpaqueType.named()
+    if a.dtype != b.dtype:
+        raise ValueError(f"the branches of If return {a} and {b}; they must have the same dtype")
+    if a.rank != b.rank:
+        return unranked(a.dtype)
     return a.with_shape(x if x == y else "?" for x, y in zip(a.shape, b.shape, strict=True))
 
 

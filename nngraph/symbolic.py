@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from nngraph.ir import Dim, Node, Shape, TensorType, Value, broadcast_shapes
+from nngraph.ir import Dim, Node, OpaqueType, Shape, TensorType, Value, broadcast_shapes
 
 __all__ = ["known_types", "refine", "reshape_dims", "sizes_of"]
 
@@ -37,6 +37,8 @@ def sizes_of(value: Value | None, depth: int = 12) -> tuple[Dim, ...] | None:
 
 def _through(node: Node, depth: int) -> tuple[Dim, ...] | None:
     first = node.inputs[0] if node.inputs else None
+    if first is not None and isinstance(first.type, OpaqueType):
+        return None
     if node.op == "Shape" and first is not None:
         start, end = node.attributes.get("start", 0), node.attributes.get("end")
         return first.shape[start:end]

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from nngraph import config
 from nngraph.errors import unknown_name
-from nngraph.ir import Graph, Node, TensorType, verify
+from nngraph.ir import Graph, Node, OpaqueType, TensorType, verify
 from nngraph.registry import COMPOSITE_DOMAIN
 from passes.observer import Observer, observing
 
@@ -43,6 +43,9 @@ class Pass(ABC):
     """
 
     name: ClassVar[str] = ""
+
+    tensors_only: ClassVar[bool] = False
+    """Whether the pass is left out for graphs that hold sequences, optionals or tensors of unknown rank."""
 
     @abstractmethod
     def run(self, graph: Graph) -> int:
@@ -189,7 +192,15 @@ class PassManager:
         return report
 
 
+def _holds_opaque(graph: Graph) -> bool:
+    """Whether some value, such as only imported models have, is no tensor of known rank."""
+    values = (*graph.inputs, *(o for n in graph.all_nodes() for o in n.outputs))
+    return any(isinstance(v.type, OpaqueType) for v in values)
+
+
 def _run(item: Pass, graph: Graph, before: int) -> Step:
+    if item.tensors_only and _holds_opaque(graph):
+        return Step(str(item), 0, 0.0, before, before)
     observer = Observer(near_misses=[] if config.debug() >= 4 else None)
     start = time.perf_counter()
     with observing(observer):
@@ -204,17 +215,12 @@ def _count(graph: Graph) -> int:
 
 
 def infer_node(node: Node) -> Sequence[TensorType]:
-    """Return the output types of any node: of ai.onnx, composite, or of the runtime's own domains.
-
-    Operators of ``com.microsoft`` have no schema in onnx; their recorded types are taken as they are.
-    """
+    """Return the output types of any node, composite ones included."""
     from nngraph.ops.trace import infer_composite
     from nngraph.schema import infer_types
 
     if node.domain == COMPOSITE_DOMAIN:
         return infer_composite(node)
-    if node.domain.startswith("com.microsoft"):
-        return [o.type for o in node.outputs]
     return infer_types(node)
 
 

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nngraph.ir import Graph, Node, Value, copy_node, numpy_dtype
+from nngraph.ir import Graph, Node, OpaqueType, Value, copy_node, numpy_dtype
 from nngraph.registry import COMPOSITE_DOMAIN
 from nngraph.symbolic import sizes_of
-from passes.base import Pass
+from passes.base import Pass, infer_node
 from passes.build import take_names
 from passes.traits import is_random
 
@@ -34,8 +34,11 @@ class Fold(Pass):
     max_bytes: int = 1 << 20
 
     def run(self, graph: Graph) -> int:
-        """Replace constant values by stored arrays; return how many."""
-        return _fold_sizes(graph) + self._fold_nodes(graph)
+        """Replace constant values by stored arrays, and branches by the one that is taken; return how many."""
+        changes = _fold_sizes(graph) + self._fold_nodes(graph)
+        while taken := _take_branches(graph):
+            changes += taken + _fold_sizes(graph) + self._fold_nodes(graph)
+        return changes
 
     def _fold_nodes(self, graph: Graph) -> int:
         known: dict[Value, int] = {}  # constant value -> bytes of the stored arrays that it is made from
@@ -78,8 +81,8 @@ def _graphs(graph: Graph) -> Iterator[Graph]:
 
 
 def _is_exotic(value: Value) -> bool:
-    """Texts and the dtypes that numpy has not: the runtime computes little with them."""
-    return value.dtype == "string" or value.dtype.startswith(
+    """Texts, sequences and the dtypes that numpy has not: the runtime computes little with them."""
+    return value.dtype in ("string", "opaque") or value.dtype.startswith(
         ("complex", "float8", "float4", "int2", "uint2", "int4", "uint4")
     )
 
@@ -118,6 +121,39 @@ def _store(value: Value, array: np.ndarray[Any, Any]) -> None:
     constant = value.graph.add_constant(np.ascontiguousarray(array).reshape(array.shape), value.name)
     take_names(constant, value)
     value.replace_uses(constant)
+
+
+def _take_branches(graph: Graph) -> int:
+    """Replace each If whose condition is known by the nodes of the branch that it takes."""
+    taken = 0
+    for node in list(graph.all_nodes()):
+        condition = node.inputs[0] if node.op == "If" and not node.domain else None
+        if condition is None or condition.data is None or condition.data.size != 1 or node.graph is None:
+            continue
+        branch = node.attributes["then_branch" if condition.data.item() else "else_branch"]
+        mapping: dict[Value, Value] = {}
+        for value in branch.constants:
+            mapping[value] = node.graph.add_constant(value.data, value.name)
+        for inner in branch:
+            copy_node(inner, node.graph, mapping, before=node)
+        for old, value in zip(node.outputs, branch.outputs, strict=True):
+            take_names(mapping[value], old)
+            old.replace_uses(mapping[value])
+        node.graph.erase(node)
+        taken += 1
+    if taken:
+        _retype(graph)
+    return taken
+
+
+def _retype(graph: Graph) -> None:
+    """Infer anew what was not known while two branches gave different types."""
+    for node in graph.all_nodes():
+        if not any(isinstance(o.type, OpaqueType) for o in node.outputs):
+            continue
+        for value, type in zip(node.outputs, infer_node(node), strict=False):
+            if isinstance(value.type, OpaqueType) and not isinstance(type, OpaqueType):
+                value.type = type.with_shape(graph.unique_name("dim") if d == "?" else d for d in type.shape)
 
 
 def _fold_sizes(graph: Graph) -> int:

@@ -5,6 +5,7 @@ from nngraph.ir.text import fingerprint, node_to_text, to_text
 from nngraph.ir.types import (
     DTYPES,
     Dim,
+    OpaqueType,
     Shape,
     TensorType,
     broadcast_shapes,
@@ -20,6 +21,7 @@ __all__ = [
     "Dim",
     "Graph",
     "Node",
+    "OpaqueType",
     "Origin",
     "Shape",
     "TensorType",

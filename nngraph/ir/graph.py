@@ -230,6 +230,7 @@ class Graph:
         self.output_names: list[str] = []
         self.constants: dict[Value, None] = {}
         self.metadata: dict[str, str] = {}
+        self.domains: dict[str, int] = {}  # opset versions of operator domains other than ai.onnx
         self._output_counts: dict[Value, int] = {}
         self._names: _Names = parent._names if parent is not None else _Names()
         self._first: Node | None = None
@@ -520,6 +521,7 @@ def _copy_into(source: Graph, target: Graph, mapping: dict[Value, Value], rename
         copy_node(node, target, mapping, rename=rename)
     target.set_outputs([mapping[v] for v in source.outputs], source.output_names)
     target.metadata.update(source.metadata)
+    target.domains.update(source.domains)
 
 
 def _copy_value(value: Value, graph: Graph, rename: Callable[[str], str]) -> Value:

@@ -13,6 +13,7 @@ __all__ = [
     "FLOATS",
     "INTEGERS",
     "Dim",
+    "OpaqueType",
     "Shape",
     "TensorType",
     "broadcast_shapes",
@@ -95,7 +96,7 @@ class TensorType:
     """The type of a value: dtype name and shape.
 
     ``shape`` holds an ``int`` for a known size and a ``str`` for a size known only by name; two equal names are equal
-    sizes. A shape of ``None`` is a tensor of unknown rank, which only foreign models have.
+    sizes. What has no dtype and rank is an :class:`OpaqueType`.
     """
 
     dtype: str
@@ -136,6 +137,47 @@ class TensorType:
     def of(cls, array: np.ndarray[Any, Any]) -> TensorType:
         """Return the type of an array."""
         return cls(standardize_dtype(array.dtype), tuple(array.shape))
+
+
+@dataclass(frozen=True, slots=True)
+class OpaqueType(TensorType):
+    """The type of what is no tensor of known rank: a sequence, an optional, a map, the result of a foreign operator.
+
+    Only imported models have such values. Passes leave them alone, and they have no gradient.
+
+    Attributes:
+        text: what people read, such as ``"seq(tensor(float))"``.
+        encoded: the type as ONNX stores it; empty when nothing is known.
+    """
+
+    text: str = "unknown"
+    encoded: bytes = b""
+
+    @classmethod
+    def named(cls, text: str = "unknown", encoded: bytes = b"") -> OpaqueType:
+        """Return the opaque type with this text."""
+        return cls("opaque", (), text, encoded)
+
+    @property
+    def is_static(self) -> bool:
+        """Always false: nothing is known of its size."""
+        return False
+
+    @property
+    def size(self) -> int | None:
+        """Always ``None``: nothing is known of its size."""
+        return None
+
+    def with_dtype(self, dtype: str) -> TensorType:
+        """Return the type as it is."""
+        return self
+
+    def with_shape(self, shape: Iterable[Dim]) -> TensorType:
+        """Return the type as it is."""
+        return self
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def dims_compatible(a: Dim, b: Dim) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from nngraph.ir.graph import Graph, Node, Value
 from nngraph.ir.text import node_to_text
-from nngraph.ir.types import DTYPES, TensorType, dims_compatible
+from nngraph.ir.types import DTYPES, OpaqueType, TensorType, dims_compatible
 
 __all__ = ["Infer", "VerificationError", "verify"]
 
@@ -59,7 +59,7 @@ class _Verifier:
                 self.fail(graph, f"value {value.name!r} is recorded in graph {value.graph.name!r}", node)
             if names.setdefault(value.name, value) is not value:
                 self.fail(graph, f"two values are named {value.name!r}", node)
-            if value.dtype not in DTYPES:
+            if value.dtype not in DTYPES and not isinstance(value.type, OpaqueType):
                 self.fail(graph, f"value {value.name!r} has the unknown dtype {value.dtype!r}", node)
             if any(not isinstance(d, (int, str)) or (isinstance(d, int) and d < 0) for d in value.shape):
                 self.fail(graph, f"value {value.name!r} has the bad shape {value.shape}", node)
@@ -131,12 +131,7 @@ class _Verifier:
                 graph, f"node {node.name!r} has {len(node.outputs)} outputs, {node.op_id} gives {len(inferred)}", node
             )
         for value, type in zip(node.outputs, inferred, strict=False):
-            same = (
-                value.dtype == type.dtype
-                and len(value.shape) == len(type.shape)
-                and all(map(dims_compatible, value.shape, type.shape))
-            )
-            if not same:
+            if not _agree(value.type, type):
                 self.fail(
                     graph, f"value {value.name!r} is recorded as {value.type}, but {node.op_id} gives {type}", node
                 )
@@ -147,3 +142,10 @@ class _Verifier:
                 self.fail(graph, f"value {value.name!r} lists {user.name!r} as a user, which does not use it", user)
             if user.graph is None:
                 self.fail(graph, f"value {value.name!r} is used by the erased node {user.name!r}")
+
+
+def _agree(recorded: TensorType, inferred: TensorType) -> bool:
+    if isinstance(recorded, OpaqueType) or isinstance(inferred, OpaqueType):
+        return True  # one of them knows less than the other
+    same = recorded.dtype == inferred.dtype and recorded.rank == inferred.rank
+    return same and all(map(dims_compatible, recorded.shape, inferred.shape))

@@ -7,13 +7,14 @@ it computes at once.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nngraph.ir import Graph, Node, Origin, TensorType, Value, numpy_dtype
+from nngraph.ir import Dim, Graph, Node, OpaqueType, Origin, TensorType, Value, copy_node, numpy_dtype
+from nngraph.ir.types import dims_compatible
 from nngraph.registry import COMPOSITE_DOMAIN, OpDef, op_def
 from nngraph.runtime import run_node
 from nngraph.schema import infer_types
@@ -216,8 +217,11 @@ def _infer(node: Node, outputs: int) -> list[TensorType]:
         types = infer_types(node)[:outputs]
     finally:
         node.outputs = ()
-    if len(types) < outputs:
-        raise ValueError(f"{node.op_id} gives {len(types)} outputs, {outputs} were asked for")
+    known = [t for t in types if not isinstance(t, OpaqueType)]
+    if len(known) < outputs and not any(v is not None and isinstance(v.type, OpaqueType) for v in node.inputs):
+        if len(types) < outputs:
+            raise ValueError(f"{node.op_id} gives {len(types)} outputs, {outputs} were asked for")
+        raise ValueError(f"{node.op_id} gives a result whose rank is not known before it runs: {node}")
     return types
 
 
@@ -285,24 +289,71 @@ def trace_graph(
     return graph, trace, result
 
 
-def inline(graph: Graph, inputs: Sequence[Any]) -> list[Value]:
-    """Copy a graph's nodes into the active trace, its inputs replaced by ``inputs``; return the outputs there."""
-    from nngraph.ir import copy_node
+def inline(
+    graph: Graph,
+    inputs: Sequence[Any],
+    constants: Mapping[Value, Any] | None = None,
+    instead: Callable[[Node, Sequence[Value | None]], Sequence[Any] | None] | None = None,
+) -> list[Value]:
+    """Copy a graph's nodes into the active trace, its inputs replaced by ``inputs``; return the outputs there.
 
+    Args:
+        graph: the graph; its inputs' sizes may be other ones here, types are then inferred anew.
+        inputs: values, variables or arrays.
+        constants: values, variables or arrays that stand in the place of some of its constants.
+        instead: called with each node and its inputs here; may return what stands in the place of its outputs.
+
+    Raises:
+        ValueError: an input does not fit, or a node does not accept the sizes that follow.
+    """
     trace = _ACTIVE.get()
     if trace is None:
         raise RuntimeError("inline needs an active trace")
     mapping: dict[Value, Value] = {}
+    sizes: dict[str, Dim] = {}
     for old, new in zip(graph.inputs, inputs, strict=True):
         value = _as_value(new, trace, old.dtype)
         assert value is not None
+        _bind_sizes(old, value, sizes)
         mapping[old] = value
-    for value in graph.constants:
-        assert value.data is not None
-        mapping[value] = trace.constant(value.data)
+    for old in graph.constants:
+        given = constants.get(old) if constants else None
+        mapping[old] = trace.constant(old.data) if given is None else _as_value(given, trace, None)  # type: ignore[arg-type, assignment]
+    same = all(old.type == mapping[old].type for old in graph.inputs)
     for node in graph:
-        copy_node(node, trace.graph, mapping, before=trace.before)
+        replaced = instead(node, [None if v is None else mapping.get(v, v) for v in node.inputs]) if instead else None
+        if replaced is not None:
+            mapping.update((o, r) for o, r in zip(node.outputs, replaced, strict=False) if r is not None)
+            continue
+        copy = copy_node(node, trace.graph, mapping, before=trace.before)
+        if not copy.origin.layer:
+            copy.origin = trace.origin()
+        if not same:
+            _type_anew(copy, sizes)
     return [mapping[v] for v in graph.outputs]
+
+
+def _bind_sizes(old: Value, new: Value, sizes: dict[str, Dim]) -> None:
+    fits = old.dtype == new.dtype and old.ndim == new.ndim
+    for want, got in zip(old.shape, new.shape, strict=True) if fits else ():
+        bound = sizes.setdefault(want, got) if isinstance(want, str) else want
+        fits = fits and dims_compatible(bound, got)
+    if not fits:
+        raise ValueError(f"input {old.name!r} must be {old.type}, got {new.type}")
+
+
+def _type_anew(node: Node, sizes: Mapping[str, Dim]) -> None:
+    """Infer the types of a copied node whose inputs have other sizes than the original's."""
+    for sub in node.subgraphs:
+        sub.bind_dims(sizes)
+        for inner in sub:
+            _type_anew(inner, sizes)
+    if node.graph is None or all(isinstance(o.type, OpaqueType) for o in node.outputs):
+        return
+    for value, type in zip(node.outputs, infer_types(node), strict=False):
+        if not isinstance(type, OpaqueType):
+            graph = node.graph
+            value.type = type.with_shape(_named(d, graph) for d in type.shape)
 
 
 def run_traced(fn: Callable[..., Any], *arrays: Any) -> tuple[np.ndarray[Any, Any], ...]:

@@ -75,7 +75,9 @@ class Variable(ArrayOperators):
             if shape is not None and tuple(shape) != array.shape:
                 array = np.broadcast_to(array, tuple(shape))
         self.type = TensorType(wanted, tuple(int(d) for d in array.shape))
-        self._cell = Cell(np.array(array, numpy_dtype(wanted), order="C"))
+        # An array that cannot be written to, such as one mapped from a file, need not be copied.
+        copy = True if array.flags.writeable else None
+        self._cell = Cell(np.array(array, numpy_dtype(wanted), order="C", copy=copy))
 
     @property
     def dtype(self) -> str:

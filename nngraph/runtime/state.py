@@ -65,6 +65,10 @@ class Cell:
         view.flags.writeable = False
         return view
 
+    def snapshot(self) -> np.ndarray[Any, Any]:
+        """Return the current value as an array that no later step or assignment changes."""
+        return self.read() if not self._buffers else np.array(self.read())
+
     def write(self, value: np.ndarray[Any, Any]) -> None:
         """Set the current value; shape and dtype must stay."""
         if not self._buffers:

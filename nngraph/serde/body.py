@@ -11,7 +11,8 @@ from onnx import inliner
 from nngraph.ir import Graph, Node, TensorType, Value
 from nngraph.proto import type_to_proto
 from nngraph.schema import OPSET, infer_types
-from nngraph.serde.convert import from_proto, to_proto
+from nngraph.serde.from_onnx import from_proto
+from nngraph.serde.to_onnx import to_proto
 
 __all__ = ["function_body"]
 

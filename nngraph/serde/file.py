@@ -19,7 +19,7 @@ import onnx
 
 from nngraph.ir import Graph
 from nngraph.proto import array_to_tensor, tensor_to_array
-from nngraph.serde.convert import to_proto
+from nngraph.serde.to_onnx import to_proto
 
 __all__ = ["ModelFile", "atomic_write", "parse_model", "read_model", "write_model"]
 

@@ -46,6 +46,7 @@ class Blocks(Pass):
     """
 
     name: ClassVar[str] = "blocks"
+    tensors_only: ClassVar[bool] = True
 
     def run(self, graph: Graph) -> int:
         """Move operators between the two layouts; return how many were moved or joined."""

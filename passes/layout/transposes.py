@@ -37,6 +37,7 @@ class Transposes(Pass):
     """Moves operators to the layout in which the graph needs the fewest and smallest transposes."""
 
     name: ClassVar[str] = "transposes"
+    tensors_only: ClassVar[bool] = True
 
     def run(self, graph: Graph) -> int:
         """Flip operators to the other layout and cancel transposes; return how many nodes changed."""

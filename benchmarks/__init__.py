@@ -1,0 +1,1 @@
+"""How fast nngraph is beside its peers: ``python -m benchmarks --help``, and README.md in this folder."""

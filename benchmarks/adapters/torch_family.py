@@ -1,0 +1,113 @@
+"""PyTorch, eager and compiled: a plain loop, fused Adam, gradients set to None, inference mode."""
+
+from __future__ import annotations
+
+import gc
+import time
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from benchmarks.adapters.base import LEARNING_RATE, Adapter, adam_epsilon, read_weights
+from benchmarks.workloads import Workload
+from benchmarks.workloads.torch_models import MODELS, as_layout, load_weights
+
+__all__ = ["TorchAdapter"]
+
+
+class TorchAdapter(Adapter):
+    """Options: ``compiled`` (model and loss go through ``torch.compile``), ``channels_last`` (the layout of images)."""
+
+    def __init__(self, threads: int, *, compiled: bool = False, channels_last: bool = False) -> None:
+        super().__init__(threads)
+        torch.set_num_threads(threads)
+        self.compiled, self.channels_last = compiled, channels_last
+
+    def versions(self) -> dict[str, str]:
+        return {"torch": torch.__version__, "numpy": np.__version__}
+
+    def build(self, workload: Workload, dropout: bool, weights: str | None) -> None:
+        torch.manual_seed(0)
+        self.workload = workload
+        self.model = MODELS[workload.name](dropout)
+        if weights is not None:
+            load_weights(self.model, read_weights(weights))
+        if self.channels_last:
+            self.model.to(memory_format=torch.channels_last)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), LEARNING_RATE, eps=adam_epsilon, fused=True)
+        self.forward, self.objective = self.model, self._objective
+        if self.compiled:
+            torch._dynamo.reset()
+            self.forward, self.objective = torch.compile(self.model), torch.compile(self._objective)
+
+    def _objective(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        logits = self.model(x)
+        if self.workload.loss == "binary":
+            return functional.binary_cross_entropy_with_logits(logits, y)
+        return functional.cross_entropy(logits.flatten(0, -2), y.flatten())
+
+    def parameters(self) -> int:
+        # PyTorch's recurrent layers have a second bias that Keras's LSTM lacks.
+        return sum(p.numel() for p in self.model.parameters())
+
+    def set_training_data(self, x: np.ndarray, y: np.ndarray, batch: int) -> None:
+        self.model.train()
+        self.batch = batch
+        images = self.workload.images
+        self.x = as_layout(x, images, self.channels_last)
+        self.y = as_layout(y, images and y.ndim == 4, self.channels_last)
+
+    def _step(self, number: int) -> torch.Tensor:
+        rows = slice(number * self.batch, (number + 1) * self.batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.objective(self.x[rows], self.y[rows])
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+    def train(self, steps: int) -> float:
+        start = time.perf_counter()
+        for number in range(steps):
+            loss = self._step(number)
+        loss.item()
+        return time.perf_counter() - start
+
+    def loss(self) -> float:
+        return self._step(0).item()
+
+    def set_inference_data(self, x: np.ndarray) -> None:
+        self.model.eval()
+        self.x = as_layout(x, self.workload.images, self.channels_last)
+
+    def infer(self) -> np.ndarray:
+        with torch.inference_mode():
+            return self.forward(self.x).numpy()
+
+    def epoch(self, x: np.ndarray, y: np.ndarray, batch: int) -> float:
+        """Return the seconds of one epoch in a new order with loss and accuracy, as a plain loop."""
+        start = time.perf_counter()
+        inputs, targets = torch.from_numpy(x), torch.from_numpy(y).long()
+        loss_sum, correct = torch.zeros(()), torch.zeros((), dtype=torch.int64)
+        for rows in torch.randperm(len(x)).split(batch):
+            self.optimizer.zero_grad(set_to_none=True)
+            logits = self.model(inputs[rows])
+            loss = functional.cross_entropy(logits, targets[rows])
+            loss.backward()
+            self.optimizer.step()
+            with torch.no_grad():
+                loss_sum += loss * len(rows)
+                correct += (logits.argmax(1) == targets[rows]).sum()
+        print(f"loss {loss_sum.item() / len(x):.4f}, accuracy {correct.item() / len(x):.4f}")
+        return time.perf_counter() - start
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Return the logits of new rows."""
+        with torch.inference_mode():
+            return self.forward(torch.from_numpy(x)).numpy()
+
+    def close(self) -> None:
+        self.model = self.forward = self.objective = self.optimizer = None
+        if self.compiled:
+            torch._dynamo.reset()
+        gc.collect()

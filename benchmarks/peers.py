@@ -1,0 +1,89 @@
+"""Who is compared: one row for each peer, with its environment, its adapter and its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["OURS", "PEERS", "Peer", "select"]
+
+OURS = "nngraph"
+_KERAS = "benchmarks.adapters.keras_family:KerasAdapter"
+_TORCH = "benchmarks.adapters.torch_family:TorchAdapter"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A framework with its settings.
+
+    Attributes:
+        name: how it is called on the command line and in results.
+        title: how tables call it.
+        environment: the name of its virtual environment and of its file in ``requirements/``.
+        adapter: ``module:class``.
+        options: arguments of the adapter.
+        environ: environment variables of its process.
+        imports: the statement whose time counts as importing it.
+        trains: whether it can train.
+        images_only: whether it differs from another peer only for images.
+    """
+
+    name: str
+    title: str
+    environment: str
+    adapter: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict)
+    imports: str = ""
+    trains: bool = True
+    images_only: bool = False
+
+
+def _keras(backend: str, **environ: str) -> Peer:
+    title = {"jax": "JAX", "torch": "torch", "tensorflow": "TensorFlow"}[backend]
+    return Peer(
+        f"keras-{backend}",
+        f"Keras on {title}",
+        f"keras-{backend}",
+        _KERAS,
+        {"module": "keras", "backend": backend},
+        {"KERAS_BACKEND": backend, **environ},
+        "import keras",
+    )
+
+
+_TABLE = (
+    Peer(OURS, "nngraph", "nngraph", _KERAS, {"module": "nngraph"}, imports="import nngraph"),
+    Peer("torch", "torch", "torch", _TORCH, imports="import torch"),
+    Peer("torch-nhwc", "torch, channels last", "torch", _TORCH, {"channels_last": True}, images_only=True),
+    Peer("torch-compile", "torch.compile", "torch", _TORCH, {"compiled": True}),
+    Peer(
+        "torch-compile-nhwc",
+        "torch.compile, channels last",
+        "torch",
+        _TORCH,
+        {"compiled": True, "channels_last": True},
+        images_only=True,
+    ),
+    Peer("jax", "JAX", "jax", "benchmarks.adapters.jax_family:JaxAdapter", imports="import jax"),
+    _keras("jax"),
+    _keras("torch"),
+    _keras("tensorflow", TF_CPP_MIN_LOG_LEVEL="2"),
+    Peer(
+        "onnxruntime",
+        "onnxruntime, exported model",
+        "onnxruntime",
+        "benchmarks.adapters.ort_family:OrtAdapter",
+        trains=False,
+        imports="import onnxruntime",
+    ),
+)
+
+PEERS = {peer.name: peer for peer in _TABLE}
+
+
+def select(names: Sequence[str], *, training: bool, images: bool) -> list[Peer]:
+    """Return the peers of one row of the table: the named ones (all when empty) that have a part in it."""
+    chosen = [peer for peer in _TABLE if not names or peer.name in names]
+    return [p for p in chosen if (p.trains or not training) and (images or not p.images_only)]

@@ -133,6 +133,10 @@ def known_types(node: Node) -> list[TensorType] | None:
         sizes = sizes_of(node.inputs[2])
         fits = sizes is not None and len(sizes) == source.ndim
         return [source.type.with_shape(sizes if sizes is not None and fits else (UNKNOWN,) * source.ndim)]
+    axes = node.inputs[1] if node.op.startswith("Reduce") and len(node.inputs) > 1 else None
+    if axes is not None and axes.data is None:
+        count = 0 if node.attributes.get("keepdims", 1) else axes.shape[0]
+        return [source.type.with_shape((UNKNOWN,) * (source.ndim - count))] if isinstance(count, int) else None
     if node.op in _TABLES and source.data is None:
         return [TensorType(node.attributes.get("output_datatype", "float32"), (UNKNOWN,) * _TABLES[node.op])]
     return None

@@ -16,6 +16,7 @@ from nngraph.ops import raw
 from nngraph.ops.trace import Trace, apply, current_trace
 from nngraph.ops.vjp import rule_attributes, rule_of
 from nngraph.registry import OpDef, lookup
+from passes.traits import BROADCASTING
 
 __all__ = ["append_gradients", "gradients"]
 
@@ -126,7 +127,7 @@ class _Backward:
         for value, result in zip(node.inputs, results, strict=False):
             if value is None or result is None or value not in self.active or not is_float(value.dtype):
                 continue
-            self.add(value, result() if callable(result) else result)
+            self.add(value, result() if callable(result) else result, _may_be_spread(node, value))
 
     def wants(self, value: Value) -> bool:
         return value in self.active
@@ -137,10 +138,11 @@ class _Backward:
     def gradients(self, ys: Sequence[Value], xs: Sequence[Value], gs: Sequence[Value]) -> list[Value]:
         return append_gradients(ys, xs, gs)
 
-    def add(self, value: Value, gradient: Any) -> None:
+    def add(self, value: Value, gradient: Any, may_be_spread: bool = False) -> None:
         if gradient is None or (value not in self.active and all(value is not y for y in self.ys)):
             return
-        self.parts.setdefault(value, []).append(self.fitted(gradient, value))
+        fitted = self.fitted(gradient, value)
+        self.parts.setdefault(value, []).append(_sum_at_run_time(fitted, value) if may_be_spread else fitted)
 
     def fitted(self, gradient: Any, value: Value) -> Value:
         if not isinstance(gradient, Value):
@@ -191,6 +193,32 @@ def _require_rules(nodes: Sequence[Node]) -> None:
         "Freeze what lies below them, wrap them with ops.custom_gradient or ops.stop_gradient, "
         "or register a rule with nngraph.ops.vjp."
     )
+
+
+def _may_be_spread(node: Node, value: Value) -> bool:
+    """Whether the run time decides if an operand is spread: its size is a name, that of the result is not the same."""
+    if node.domain or all(isinstance(d, int) for d in value.shape):
+        return False
+    mine, result = value.shape, node.outputs[0].shape
+    if node.op == "MatMul":  # the rows and columns are no matter of spreading
+        if any(v is None or v.ndim < 3 for v in node.inputs):
+            return False
+        mine, result = mine[:-2], result[:-2]
+    elif node.op == "Gemm":
+        if len(node.inputs) < 3 or value is not node.inputs[2]:
+            return False
+    elif node.op not in BROADCASTING and node.op != "Expand":
+        return False
+    pairs = zip(mine[::-1], result[::-1], strict=False)
+    return any(isinstance(have, str) and have != made and made != 1 for have, made in pairs)
+
+
+def _sum_at_run_time(gradient: Value, value: Value) -> Value:
+    """Sum a gradient over the axes on which the forward value has size 1 when the graph runs."""
+    places = raw.NonZero(raw.Equal(raw.Shape(value), np.array(1, np.int64)))
+    axes = raw.Reshape(places, np.array([-1], np.int64))
+    result: Value = apply("ReduceSum", gradient, axes, keepdims=1, noop_with_empty_axes=1, types=[value.type])
+    return result
 
 
 def _sum_to(gradient: Value, value: Value) -> Value:

@@ -188,12 +188,15 @@ def dims_compatible(a: Dim, b: Dim) -> bool:
 def broadcast_shapes(shapes: Sequence[Shape]) -> Shape:
     """Return numpy's broadcast of several shapes, keeping names.
 
+    Sizes of different names can meet too, when one of them is 1 at run time. Which one is not known, so the result has
+    a name of its own, the same for the same names.
+
     Raises:
         ValueError: two sizes differ and neither is 1.
 
     Example:
-        >>> broadcast_shapes([("batch", 1), (3,)])
-        ('batch', 3)
+        >>> broadcast_shapes([("batch", 1), (3,)]), broadcast_shapes([("b", 2), ("a", 2)])
+        (('batch', 3), ('a|b', 2))
     """
     rank = max((len(s) for s in shapes), default=0)
     result: list[Dim] = []
@@ -208,7 +211,16 @@ def broadcast_shapes(shapes: Sequence[Shape]) -> Shape:
         if sizes:
             result.append(sizes.pop())
         elif names:
-            result.append(names[0])
+            result.append(_either(names))
         else:
             result.append(dims[0])
     return tuple(result)
+
+
+_MANY = 4
+"""Of how many names a name may be made; beyond that a size is simply unknown."""
+
+
+def _either(names: Sequence[str]) -> str:
+    parts = sorted({part for name in names for part in name.split("|")})
+    return "?" if "?" in parts or len(parts) > _MANY else "|".join(parts)

@@ -1,0 +1,141 @@
+"""Ways to write a convolution and its two gradients, 3×3 with stride 1 and padding 1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from benchmarks.kernels.building import NCHWC, Builder, Case
+
+__all__ = ["SHAPES", "cases"]
+
+# Images, channels in, height and width, channels out: the stages of a ResNet on 32 × 32 images, and its first layer.
+SHAPES = ((64, 3, 32, 32), (64, 32, 32, 32), (64, 64, 16, 64), (64, 128, 8, 128))
+K, PADS = 3, [1, 1, 1, 1]
+
+
+def _random(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal(shape, dtype="float32")
+
+
+def _blocked(x: np.ndarray, block: int) -> np.ndarray:
+    n, c, h, w = x.shape
+    return np.ascontiguousarray(x.reshape(n, c // block, block, h, w).transpose(0, 1, 3, 4, 2)).reshape(x.shape)
+
+
+def _unblocked(x: np.ndarray, block: int) -> np.ndarray:
+    n, c, h, w = x.shape
+    return x.reshape(n, c // block, h, w, block).transpose(0, 1, 4, 2, 3).reshape(x.shape)
+
+
+def _block_weights(g: Builder, w: str, shape: tuple[int, ...], block: int) -> str:
+    m, c = shape[:2]
+    split = g.reshape(w, m // block, block, c // block, block, K, K)
+    return g.reshape(g("Transpose", split, perm=[0, 2, 4, 5, 3, 1]), m, c, K, K)
+
+
+def _flipped(g: Builder, w: str) -> str:
+    """Return the kernel turned around, with the roles of its channels exchanged."""
+    reverse = g.constant([K - 1 - k for k in range(K)])
+    turned = g("Gather", g("Gather", w, reverse, axis=2), reverse, axis=3)
+    return g("Transpose", turned, perm=[1, 0, 2, 3])
+
+
+def cases(shape: tuple[int, int, int, int], block: int) -> Iterator[Case]:
+    """Return the ways for one shape; those of the blocked layout where the machine has it."""
+    n, c, size, m = shape
+    x, w, dy = _random(n, c, size, size), _random(m, c, K, K), _random(n, m, size, size)
+    flops = 2.0 * n * size * size * c * m * K * K
+    about = f"{n}×{c}→{m}, {size}×{size}"
+    blocks = block and c % block == 0 and m % block == 0
+
+    def conv(g: Builder) -> list[str]:
+        return [g("Conv", g.input(x), g.input(w), pads=PADS)]
+
+    def conv_blocked(g: Builder) -> list[str]:
+        weights = _block_weights(g, g.input(w), w.shape, block)
+        return [g("Conv", g.input(_blocked(x, block)), weights, domain=NCHWC, pads=PADS, kernel_shape=[K, K])]
+
+    def conv_reordered(g: Builder) -> list[str]:
+        weights = _block_weights(g, g.input(w), w.shape, block)
+        y = g("ReorderInput", g.input(x), domain=NCHWC)
+        y = g("Conv", y, weights, domain=NCHWC, pads=PADS, kernel_shape=[K, K])
+        return [g("ReorderOutput", y, domain=NCHWC, channels=m)]
+
+    forward = f"convolution {about}"
+    yield Case(forward, "Conv, NCHW", conv, flops)
+    if blocks:
+        yield Case(forward, "NCHWc Conv", conv_blocked, flops, lambda r: _unblocked(r[0], block))
+        yield Case(forward, "NCHWc Conv between reorders", conv_reordered, flops)
+
+    def transposed(g: Builder) -> list[str]:
+        return [g("ConvTranspose", g.input(dy), g.input(w), pads=PADS)]
+
+    def flipped(g: Builder) -> list[str]:
+        return [g("Conv", g.input(dy), _flipped(g, g.input(w)), pads=PADS)]
+
+    def flipped_blocked(g: Builder) -> list[str]:
+        weights = _block_weights(g, _flipped(g, g.input(w)), (c, m), block)
+        return [g("Conv", g.input(_blocked(dy, block)), weights, domain=NCHWC, pads=PADS, kernel_shape=[K, K])]
+
+    backward = f"input gradient {about}"
+    yield Case(backward, "ConvTranspose", transposed, flops)
+    yield Case(backward, "Conv, kernel flipped", flipped, flops)
+    if blocks:
+        yield Case(backward, "NCHWc Conv, kernel flipped", flipped_blocked, flops, lambda r: _unblocked(r[0], block))
+    yield from _weight_gradients(shape, x, dy, flops, f"weight gradient {about}")
+
+
+def _weight_gradients(
+    shape: tuple[int, int, int, int], x: np.ndarray, dy: np.ndarray, flops: float, group: str
+) -> Iterator[Case]:
+    n, c, size, m = shape
+    x_last, dy_last = (np.ascontiguousarray(a.transpose(0, 2, 3, 1)) for a in (x, dy))
+    rows = n * size * size
+
+    def swapped(g: Builder) -> list[str]:
+        a = g("Transpose", g.input(x), perm=[1, 0, 2, 3])
+        b = g("Transpose", g.input(dy), perm=[1, 0, 2, 3])
+        return [g("Transpose", g("Conv", a, b, pads=PADS), perm=[1, 0, 2, 3])]
+
+    def padded(g: Builder) -> str:
+        return g("Pad", g.input(x_last), g.constant([0, 1, 1, 0, 0, 1, 1, 0]))
+
+    def multiplied(g: Builder, patches: str) -> list[str]:
+        flat = g.reshape(patches, rows, K * K * c)
+        return [g("Gemm", g.reshape(g.input(dy_last), rows, m), flat, transA=1)]
+
+    def sliced(g: Builder) -> list[str]:
+        image, axes = padded(g), g.constant([1, 2])
+        parts = [
+            g("Slice", image, g.constant([i, j]), g.constant([i + size, j + size]), axes)
+            for i in range(K)
+            for j in range(K)
+        ]
+        return multiplied(g, g("Concat", *parts, axis=3))
+
+    def gathered(g: Builder) -> list[str]:
+        wide = size + 2
+        corners = np.arange(size)[:, None] * wide + np.arange(size)
+        window = (np.arange(K)[:, None] * wide + np.arange(K)).ravel()
+        index = (corners.ravel()[:, None] + window).ravel()
+        return multiplied(g, g("Gather", g.reshape(padded(g), n, wide * wide, c), g.constant(index), axis=1))
+
+    def merged(groups: int) -> Case:
+        def build(g: Builder) -> list[str]:
+            kernel = g.reshape(g.input(dy_last), groups, n // groups, size, size, m)
+            kernel = g.reshape(g("Transpose", kernel, perm=[0, 4, 1, 2, 3]), groups * m, n // groups, size, size)
+            image = g.reshape(g.input(x_last), 1, n, size, size * c)
+            y = g("Conv", image, kernel, dilations=[1, c], pads=[1, c, 1, c], group=groups)
+            if groups == 1:
+                return [y]
+            return [g("ReduceSum", g.reshape(y, groups, m, K, K * c), g.constant([0]), keepdims=0)]
+
+        name = "Conv over merged W and C" + (f", {groups} groups" if groups > 1 else "")
+        return Case(group, name, build, flops, lambda r: r[0].reshape(m, K, K, c))
+
+    yield Case(group, "Conv, batch and channels swapped", swapped, flops, lambda r: r[0].transpose(0, 2, 3, 1))
+    yield Case(group, "slices + Gemm, NHWC", sliced, flops, lambda r: r[0].reshape(m, K, K, c))
+    yield Case(group, "Gather + Gemm, NHWC", gathered, flops, lambda r: r[0].reshape(m, K, K, c))
+    yield from (merged(groups) for groups in (1, 2, 4))

@@ -41,7 +41,7 @@ class Effort:
     round_seconds: float = 0.25
     least_steps: int = 2
     least_rounds: int = 3
-    repeats: int = 3
+    repeats: int = 2
 
     @classmethod
     def none(cls) -> Effort:
@@ -141,6 +141,7 @@ class Runner:
         request: str,
         how: dict[str, Any],
         unit: str = "ms",
+        close: bool = True,
     ) -> None:
         """Prepare the peers, two at a time, then measure them in turns and add the row."""
         start = time.monotonic()
@@ -169,7 +170,7 @@ class Runner:
             if peer.name in ready
         }
         samples, failed = interleave(measures, effort.rounds, effort.budget, effort.least_rounds)
-        for name in ready.keys() - failed.keys():
+        for name in ready.keys() - failed.keys() if close else ():
             try:
                 ready[name].ask("close")
             except Failure as error:
@@ -199,7 +200,8 @@ class Runner:
             peers = self._peers(training=False, images=work.images)
             for batch in work.inference:
                 how = {"workload": name, "target": self.effort.round_seconds / 2, "batch": batch}
-                self._turns("inference", name, batch, peers, "prepare_inference", how)
+                last = batch == work.inference[-1]
+                self._turns("inference", name, batch, peers, "prepare_inference", how, close=last)
 
     # -- costs around them -----------------------------------------------------------------------------------------
 
@@ -207,8 +209,10 @@ class Runner:
         """Import, first step, one epoch, predict of one row, memory, installed size."""
         self._predict()
         self._epoch()
-        for name in ("mlp", "cnn", "resnet100"):
-            self._fresh("first step", name, "s", "first_step", 1 if name == "resnet100" else self.effort.repeats)
+        for name in ("mlp", "cnn"):
+            self._fresh("first step", name, "s", "first_step", self.effort.repeats)
+        if self.effort.repeats > 1:
+            self._fresh("first step", "resnet100", "s", "first_step", 1)
         for name in ("resnet", "transformer"):
             self._fresh("memory", name, "MB", "memory", 1, steps=3)
         self._imports()

@@ -39,7 +39,9 @@ class TorchAdapter(Adapter):
         self.forward, self.objective = self.model, self._objective
         if self.compiled:
             torch._dynamo.reset()
-            self.forward, self.objective = torch.compile(self.model), torch.compile(self._objective)
+            # The batch is the same at each call; code for any size would be slower.
+            self.forward = torch.compile(self.model, dynamic=False)
+            self.objective = torch.compile(self._objective, dynamic=False)
 
     def _objective(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         logits = self.model(x)

@@ -48,6 +48,7 @@ __all__ = [
     "is_traceback_filtering_enabled",
     "max_epochs",
     "max_steps_per_epoch",
+    "max_tensor_bytes",
     "on_clear_session",
     "override",
     "reset_setting",
@@ -94,6 +95,13 @@ def _parse_threads(text: str) -> int:
     if not text.strip().isdigit():
         raise ValueError("expected a whole number")
     return int(text)
+
+
+def _parse_gib(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 2**30:
+        raise ValueError("expected a number of GiB above 0")
+    return value
 
 
 def _parse_bool(text: str) -> bool:
@@ -146,6 +154,13 @@ SETTINGS: dict[str, Setting] = {
         Setting("device", "NNGRAPH_DEVICE", "auto", _parse_device, "Where models run: auto, cpu or cuda."),
         Setting("threads", "NNGRAPH_THREADS", "0", _parse_threads, "Threads of one operator; 0 is one for each core."),
         Setting("dump", "NNGRAPH_DUMP", None, _parse_path, "Directory that receives each graph as it is compiled."),
+        Setting(
+            "max_tensor_gib",
+            "NNGRAPH_MAX_TENSOR_GIB",
+            "64",
+            _parse_gib,
+            "Imported models in which one value takes more memory than this are refused.",
+        ),
     )
 }
 
@@ -243,6 +258,11 @@ def threads() -> int:
 def dump() -> Path | None:
     """Return the directory for graph dumps, or None (``NNGRAPH_DUMP``)."""
     return setting("dump")
+
+
+def max_tensor_bytes() -> int:
+    """Return how many bytes one value of an imported model may take (``NNGRAPH_MAX_TENSOR_GIB``)."""
+    return int(setting("max_tensor_gib") * 2**30)
 
 
 def _setting(name: str) -> Setting:

@@ -15,7 +15,7 @@ import stat
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-__all__ = ["external_file", "open_external"]
+__all__ = ["check_location", "external_file", "open_external"]
 
 _LONGEST = 4096
 """No file system takes a longer path."""
@@ -56,7 +56,7 @@ def open_external(folder: Path, location: str, *, model: Path | None = None) -> 
 
 def _resolve(folder: Path, location: str, model: Path | None) -> tuple[Path, PurePosixPath]:
     """Return a real folder and the path of the file inside it, free of links."""
-    parts = _parts(location)
+    parts = check_location(location)
     root = folder.resolve()
     if model is not None and model.is_symlink() and not os.path.lexists(root.joinpath(*parts)):
         root = model.resolve().parent  # the link stands alone; the data lies where the model really is
@@ -71,8 +71,12 @@ def _resolve(folder: Path, location: str, model: Path | None) -> tuple[Path, Pur
     raise _outside(location, " through a symbolic link")
 
 
-def _parts(location: str) -> tuple[str, ...]:
-    """Return the parts of a plain relative path."""
+def check_location(location: str) -> tuple[str, ...]:
+    """Return the parts of a location.
+
+    Raises:
+        ValueError: it is no plain relative path.
+    """
     if not location:
         raise ValueError("external data has no location; it must name a file beside the model")
     if len(location) > _LONGEST:

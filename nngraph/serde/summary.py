@@ -14,6 +14,7 @@ import onnx
 from nngraph.ir import numpy_dtype
 from nngraph.proto import dtype_from_onnx
 from nngraph.serde.file import parse_model
+from nngraph.serde.limits import check_limits
 
 __all__ = ["ModelSummary", "TensorSummary", "summarize"]
 
@@ -74,10 +75,11 @@ def summarize(path: str | Path) -> ModelSummary:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not an ONNX model, or is cut off.
+        ValueError: it is not an ONNX model, is cut off, or asks for what no model may.
     """
     source = Path(path)
     model = parse_model(source)
+    check_limits(model)
     graph = model.graph
     stored = {t.name for t in graph.initializer}
     tensors = list(_tensors(graph))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import random
+import shutil
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -34,10 +35,17 @@ def _has_cuda() -> bool:
     return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 
 
+@cache
+def _has_web_tools() -> bool:
+    packages = Path(__file__).resolve().parent.parent / "examples" / "trainers" / "node_modules"
+    return shutil.which("node") is not None and (packages / "onnxruntime-web").is_dir()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     needs = (
         ("reference", _has_reference, 'needs keras and jax: pip install -e ".[reference]"'),
         ("cuda", _has_cuda, "needs onnxruntime-gpu and a CUDA device"),
+        ("web", _has_web_tools, "needs Node.js, and `npm ci --ignore-scripts` in examples/trainers"),
     )
     for item in items:
         for marker, present, reason in needs:

@@ -23,7 +23,7 @@ def make_model() -> keras.Model:
         [
             keras.Input((8, 8, 1), name="image"),
             layers.Conv2D(16, 3, padding="same", activation="relu"),
-            layers.BatchNormalization(),
+            layers.BatchNormalization(momentum=0.9),
             layers.MaxPooling2D(),
             layers.Dropout(0.2),
             layers.Flatten(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from nngraph.errors import unknown_name
 from nngraph.ir import Graph, Node, OpaqueType, TensorType, Value, is_float, numpy_dtype
 from nngraph.layers.layer import Layer
 from nngraph.models.model import Model
+from nngraph.models.summary import print_node_summary
 from nngraph.naming import auto_name
 from nngraph.ops import raw
 from nngraph.ops.keras_tensor import KerasTensor, leaves
@@ -23,7 +24,7 @@ from nngraph.ops.trace import current_trace, inline
 from nngraph.ops.variable import Variable
 from nngraph.runtime.foreign import foreign_types
 from nngraph.serde import check_model, from_proto, to_proto
-from nngraph.serde.reading import Source, open_model
+from nngraph.serde.reading import Source, give_shapes, open_model
 from nngraph.transforms import function
 from passes.dce import Dce
 
@@ -75,7 +76,9 @@ def load_onnx(
         [(4, 2)]
     """
     opened = open_model(source)
-    check_model(opened)
+    if input_shapes:
+        give_shapes(opened, {name: _named_dims(name, shape) for name, shape in input_shapes.items()})
+    check_model(opened.model, name=opened.name)
     graph = from_proto(opened, types=foreign_types(opened.model))
     if outputs is not None:
         _cut(graph, [outputs] if isinstance(outputs, str) else list(outputs))
@@ -186,6 +189,25 @@ class ONNXModel(Model):
                         f"{remedy} (the model can still be exported)"
                     )
 
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Any = None,
+        print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Any = None,
+    ) -> None:
+        """Print a table of the nodes that have weights, with output shapes and numbers of parameters."""
+        print_node_summary(
+            self,
+            self._graph,
+            self._slots,
+            line_length=line_length,
+            print_fn=print_fn,
+            show_trainable=show_trainable,
+        )
+
     # -- what it computes -----------------------------------------------------------------------------------------
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
@@ -204,8 +226,12 @@ class ONNXModel(Model):
         try:
             found = inline(self._graph, values, {**others, **variables}, self._training_form if training else None)
         except ValueError as error:
-            raise ValueError(f"model {self.name!r} does not accept these inputs: {error}") from None
+            raise ValueError(f"model {self.name!r} does not accept these inputs: {error}{self._remedy()}") from None
         return _single(found)
+
+    def _remedy(self) -> str:
+        fixed = {v.name: (None, *_sizes(v.type)[1:]) for v in self._graph.inputs if v.ndim and v.type.is_static}
+        return f" (load_onnx(..., input_shapes={fixed}) leaves the first size open)" if fixed else ""
 
     def _in_order(self, inputs: Any) -> list[Any]:
         names = self.input_names
@@ -277,6 +303,8 @@ class ONNXModel(Model):
         for slot, variable in self._slots.items():
             mapping[slot].data = variable.cell.snapshot()
         return graph
+
+    exports_optimized = False
 
     def get_config(self) -> dict[str, Any]:
         """Return the graph without its weights, which are saved beside it."""
@@ -421,6 +449,10 @@ def _cut(graph: Graph, names: Sequence[str]) -> None:
     Dce().run(graph)
 
 
+def _named_dims(name: str, shape: Sequence[int | None]) -> list[int | str]:
+    return [("batch" if k == 0 else f"{name}_dim_{k}") if d is None else d for k, d in enumerate(shape)]
+
+
 def _reshaped(graph: Graph, shapes: Mapping[str, Sequence[int | None]]) -> Graph:
     """Return the graph for inputs of other shapes; sizes of ``None`` may be anything at run time."""
     inputs = {v.name: v for v in graph.inputs}
@@ -433,8 +465,7 @@ def _reshaped(graph: Graph, shapes: Mapping[str, Sequence[int | None]]) -> Graph
             raise ValueError(f"input {name!r} is {old}; its element type must be known to give it a shape")
         if len(shape) != old.rank:
             raise ValueError(f"input_shapes: input {name!r} has {old.rank} dimensions, got {tuple(shape)}")
-        dims = [("batch" if k == 0 else f"{name}_dim_{k}") if d is None else d for k, d in enumerate(shape)]
-        types[name] = old.with_shape(dims)
+        types[name] = old.with_shape(_named_dims(name, shape))
     _free_batch(graph, [v for v in graph.inputs if types[v.name] != v.type])
     return _with_types(graph, types)
 

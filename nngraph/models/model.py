@@ -190,6 +190,9 @@ class Model(Trainer, Layer):
             layer_range=layer_range,
         )
 
+    exports_optimized = True
+    """Whether exporting runs the passes; an imported model keeps the nodes and names of its file."""
+
     def export(
         self,
         filepath: str | Path,
@@ -198,6 +201,7 @@ class Model(Trainer, Layer):
         input_signature: Any = None,
         *,
         opset_version: int | None = None,
+        optimize: bool | None = None,
         **kwargs: Any,
     ) -> None:
         """Write the model as a plain .onnx file that any runtime executes: for inference, or for training.
@@ -212,6 +216,7 @@ class Model(Trainer, Layer):
             verbose: print where the file went and what is in it.
             input_signature: not needed; the inputs' own shapes are used.
             opset_version: the ai.onnx opset; default 20, or the oldest newer one that expresses the model.
+            optimize: run the compiler's passes first; by default an imported model is written as it is in its file.
             batch_size: of a training step; by default any number of rows will do.
             example: of a training step, a batch ``(x, y)`` or ``(x, y, sample_weight)`` that shows dtypes and shapes;
                 by default targets are what the losses expect.
@@ -224,7 +229,9 @@ class Model(Trainer, Layer):
         """
         from nngraph.models.saving import export_model
 
-        export_model(self, filepath, format=format, verbose=verbose, opset_version=opset_version, **kwargs)
+        export_model(
+            self, filepath, format=format, verbose=verbose, opset_version=opset_version, optimize=optimize, **kwargs
+        )
 
     def save(self, filepath: str | Path, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
         """Save the model as an .onnx file that also holds the layers' configuration and the optimizer's state.

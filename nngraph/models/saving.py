@@ -18,6 +18,7 @@ from exporters import OnnxExporter
 from nngraph import config
 from nngraph.models.configuration import build_from_input_spec, input_spec_config, restore_seeded_state, seeded_state
 from nngraph.models.training_step import export_training_step
+from nngraph.registry import COMPOSITE_DOMAIN
 from nngraph.runtime import legalize
 from nngraph.saving import deserialize_keras_object, serialize_keras_object
 from nngraph.serde import ModelFile, read_model, write_model
@@ -47,14 +48,16 @@ def export_model(
     format: str = "onnx",
     verbose: bool | None = None,
     opset_version: int | None = None,
+    optimize: bool | None = None,
     **kwargs: Any,
 ) -> None:
     """Write the inference model or the training step as a plain .onnx file; see ``Model.export``."""
     if format not in ("onnx", "onnx_training"):
         raise ValueError(f"export(format={format!r}) is not supported; the format is 'onnx' or 'onnx_training'")
     takes = ["filepath", "format", "verbose", "opset_version"]
-    takes += ["batch_size", "example", "inference_path"] if format == "onnx_training" else []
-    unknown = sorted(set(kwargs) - set(takes))
+    takes += ["batch_size", "example", "inference_path"] if format == "onnx_training" else ["optimize"]
+    given = set(kwargs) | ({"optimize"} if optimize is not None else set())
+    unknown = sorted(given - set(takes))
     if unknown:
         raise ValueError(f"export(format={format!r}) got unknown arguments {unknown}; it takes {', '.join(takes)}")
     if format == "onnx_training":
@@ -63,8 +66,10 @@ def export_model(
             print(f"exported {told}")
         return
     graph = model.graph(training=False)
-    PassManager(pipeline(target="portable")).run(graph)
-    legalize(graph)  # what no runtime computes in double precision is written in another form
+    wanted = model.exports_optimized if optimize is None else optimize
+    if wanted or any(n.domain == COMPOSITE_DOMAIN for n in graph.all_nodes()):
+        PassManager(pipeline(target="portable", level=2 if wanted else 0)).run(graph)
+        legalize(graph)  # what no runtime computes in double precision is written in another form
     report = OnnxExporter(opset_version=opset_version).export(graph, filepath)
     if verbose or (verbose is None and config.is_interactive_logging_enabled()):
         print(f"exported {report}")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from nngraph.ir import Graph, Value
 from nngraph.layers.layer import Layer
 from nngraph.ops.keras_tensor import KerasTensor, leaves
+from nngraph.ops.variable import Variable
 
-__all__ = ["print_summary"]
+__all__ = ["print_node_summary", "print_summary"]
 
 
 def print_summary(
@@ -22,32 +24,71 @@ def print_summary(
     layer_range: tuple[str, str] | None = None,
 ) -> None:
     """Print a model's layers, their output shapes and parameters, and the totals."""
+    connections = _connections(model)
+    linear = all(len(parents) <= 1 for parents in connections.values())
+    columns = ["Layer (type)", "Output Shape", "Param #"]
+    columns += [] if linear else ["Connected to"]
+    columns += ["Trainable"] if show_trainable else []
+    rows = []
+    for layer, depth in _rows(model, expand_nested, layer_range):
+        row = [
+            "  " * depth + f"{layer.name} ({type(layer).__name__})",
+            _output_shape(layer, model),
+            f"{layer.count_params():,}" if layer.built else "0 (unbuilt)",
+        ]
+        if not linear:
+            row.append(", ".join(connections.get(layer, [])))
+        if show_trainable:
+            row.append("Y" if layer.trainable_weights or (layer.trainable and not layer.weights) else "N")
+        rows.append(row)
+    _print_table(model, columns, rows, line_length, print_fn)
+
+
+def print_node_summary(
+    model: Any,
+    graph: Graph,
+    weights: Mapping[Value, Variable],
+    *,
+    line_length: int | None = None,
+    print_fn: Callable[[str], Any] | None = None,
+    show_trainable: bool = False,
+) -> None:
+    """Print the nodes of an imported model that have weights, the outputs, and the totals."""
+    columns = ["Node (operator)", "Output Shape", "Param #", *(["Trainable"] if show_trainable else [])]
+    seen: set[Variable] = set()
+    rows = []
+    for node in graph:
+        own = [weights[v] for v in node.inputs if v in weights and weights[v] not in seen]
+        if not own and not any(o.is_output for o in node.outputs):
+            continue
+        seen.update(own)
+        shape = tuple(d if isinstance(d, int) else None for d in node.output.shape)
+        row = [f"{node.name} ({node.op_id})", str(shape), f"{sum(v.type.size or 0 for v in own):,}"]
+        if show_trainable:
+            row.append("Y" if any(v.trainable for v in own) else "N")
+        rows.append(row)
+    others = len(graph) - len(rows)
+    if others:
+        rows.append([f"... {others} nodes without weights", "", "0", *([""] if show_trainable else [])])
+    _print_table(model, columns, rows, line_length, print_fn)
+
+
+def _print_table(
+    model: Any,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    line_length: int | None,
+    print_fn: Callable[[str], Any] | None,
+) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    connections = _connections(model)
-    linear = all(len(parents) <= 1 for parents in connections.values())
     table = Table(show_lines=False, pad_edge=True)
-    table.add_column("Layer (type)", overflow="fold")
-    table.add_column("Output Shape", overflow="fold")
-    table.add_column("Param #", justify="right")
-    if not linear:
-        table.add_column("Connected to", overflow="fold")
-    if show_trainable:
-        table.add_column("Trainable")
-    for layer, depth in _rows(model, expand_nested, layer_range):
-        row = [
-            "  " * depth + f"{escape(layer.name)} ({escape(type(layer).__name__)})",
-            escape(_output_shape(layer, model)),
-            f"{layer.count_params():,}" if layer.built else "0 (unbuilt)",
-        ]
-        if not linear:
-            row.append(escape(", ".join(connections.get(layer, []))))
-        if show_trainable:
-            row.append("Y" if layer.trainable_weights or (layer.trainable and not layer.weights) else "N")
-        table.add_row(*row)
-
+    for column in columns:
+        table.add_column(column, **({"justify": "right"} if column == "Param #" else {"overflow": "fold"}))
+    for row in rows:
+        table.add_row(*map(escape, row))
     text = io.StringIO()
     console = Console(file=text, width=line_length or 100, no_color=True, highlight=False)
     console.print(f'Model: "{escape(model.name)}"')

@@ -28,7 +28,7 @@ def foreign_types(model: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
         >>> onnx.helper.printable_type(foreign_types(model)["a"])
         'FLOAT, nx4'
     """
-    declared = {v.name for v in (*model.graph.value_info, *model.graph.output) if v.type.WhichOneof("value")}
+    declared = {v.name for v in (*model.graph.value_info, *model.graph.output) if v.type.tensor_type.HasField("shape")}
     wanted = [o for n in model.graph.node if _is_foreign(n) for o in n.output if o and o not in declared]
     if not wanted:
         return {}

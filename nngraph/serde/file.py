@@ -19,6 +19,7 @@ import onnx
 
 from nngraph.ir import Graph
 from nngraph.proto import array_to_tensor, tensor_to_array
+from nngraph.serde.checking import check_model
 from nngraph.serde.to_onnx import to_proto
 
 __all__ = ["ModelFile", "atomic_write", "parse_model", "read_model", "write_model"]
@@ -94,7 +95,7 @@ def write_model(
     if model.ByteSize() >= 2**31 - 2**20:
         raise ValueError(f"the model takes {model.ByteSize() / 2**30:.1f} GiB; one .onnx file holds less than 2 GiB")
     if check:
-        onnx.checker.check_model(model, full_check=True)
+        check_model(model)
     if state:
         holder = model.training_info.add().algorithm
         holder.name = "state"

@@ -12,35 +12,12 @@ from onnx import inliner
 from nngraph.ir import Graph, Node, OpaqueType, TensorType, Value
 from nngraph.proto import attribute_from_proto, dense_array, tensor_to_array, type_from_proto
 from nngraph.schema import OPSET, has_schema, infer_types
+from nngraph.serde.checking import check_model
+from nngraph.serde.limits import check_sizes
 from nngraph.serde.reading import Opened, open_model
 from nngraph.serde.upgrade import upgrade_node
 
-__all__ = ["check_model", "from_proto"]
-
-
-def check_model(opened: Opened, *, full: bool = True) -> None:
-    """Let ONNX check an opened model; with ``full`` also the types and shapes of everything in it.
-
-    Raises:
-        ValueError: the model is not valid.
-    """
-    model = _with_default_axes(opened.model) if full else opened.model
-    try:
-        onnx.checker.check_model(model, full_check=full)
-    except Exception as error:  # ValidationError, InferenceError, and protobuf's own
-        raise ValueError(f"{opened.name} is not valid ONNX: {error}") from None
-
-
-def _with_default_axes(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Write out a default without which onnx cannot infer the function of MeanVarianceNormalization."""
-    places = [k for k, n in enumerate(model.graph.node) if n.op_type == "MeanVarianceNormalization" and not n.attribute]
-    if not places:
-        return model
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    for k in places:
-        copy.graph.node[k].attribute.append(onnx.helper.make_attribute("axes", [0, 2, 3]))
-    return copy
+__all__ = ["from_proto"]
 
 
 def from_proto(
@@ -65,7 +42,7 @@ def from_proto(
     opened = model if isinstance(model, Opened) else open_model(model, folder=base_dir or None)
     proto = opened.model
     if not isinstance(model, Opened):
-        check_model(opened, full=False)
+        check_model(proto, full=False)
     if proto.functions:
         proto = inliner.inline_local_functions(proto)
     versions = {o.domain: o.version for o in proto.opset_import}
@@ -76,6 +53,7 @@ def from_proto(
     graph = reader.graph(proto.graph, None, {}, ())
     if reader.problems:
         raise ValueError(_listed(opened.name, version, reader.problems))
+    check_sizes(graph)
     graph.domains.update(versions)
     graph.metadata.update((entry.key, entry.value) for entry in proto.metadata_props)
     return graph
@@ -151,7 +129,7 @@ class _Reader:
             self.scope[entry.name] = graph.add_input(entry.name, self.named(type, graph))
         for name, array in constants.items():
             self.scope[name] = graph.add_constant(array, name)
-        declared = {**self.told, **{e.name: e.type for e in (*proto.value_info, *proto.output)}}
+        declared = {**{e.name: e.type for e in (*proto.value_info, *proto.output)}, **self.told}
         for entry in proto.node:
             for node in self.upgraded(entry):
                 self.node(node, graph, declared)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import mmap
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 import onnx
 
-from nngraph.ir import numpy_dtype
+from nngraph.ir import Dim, numpy_dtype
 from nngraph.proto import dtype_from_onnx, tensor_to_array
 from nngraph.serde.external import open_external
+from nngraph.serde.limits import check_limits, check_tensor
 
-__all__ = ["Opened", "Source", "open_model"]
+__all__ = ["Opened", "Source", "give_shapes", "open_model"]
 
 Source = str | os.PathLike[str] | bytes | onnx.ModelProto
 """Where a model comes from: a path, its bytes, or a protobuf in memory."""
@@ -93,6 +94,21 @@ def open_model(source: Source, *, folder: str | os.PathLike[str] | None = None) 
             raise ValueError(f"{str(path)!r} is empty; it is not an ONNX model")
         content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     return _parse(content, path.parent if where is None else where, path, repr(str(path)))
+
+
+def give_shapes(opened: Opened, shapes: Mapping[str, Sequence[Dim]]) -> None:
+    """Declare shapes of inputs for which the model itself declares none."""
+    lacking = [i.name for i in opened.model.graph.input if not i.type.tensor_type.HasField("shape")]
+    if not any(name in shapes for name in lacking):
+        return
+    copy = onnx.ModelProto()
+    copy.CopyFrom(opened.model)
+    for entry in copy.graph.input:
+        if entry.name in lacking and entry.name in shapes:
+            entry.type.tensor_type.shape.SetInParent()
+            for dim in shapes[entry.name]:
+                entry.type.tensor_type.shape.dim.add(**{"dim_value" if isinstance(dim, int) else "dim_param": dim})
+    opened.model = copy
 
 
 class _Mapped:
@@ -220,6 +236,7 @@ def _take_out(opened: Opened, mapped: _Mapped) -> Opened:
             opened.arrays[tensor.name] = array
     if opened.arrays:
         opened.model = _with_inputs(opened.model, small, opened.arrays)
+    check_limits(opened.model, stored=opened.stored)
     return opened
 
 
@@ -258,9 +275,11 @@ def _array_of(
         start, length = map(int, place.split(":"))
         return _view(tensor, mapped.content, start, length)
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        check_tensor(tensor, f"tensor {tensor.name!r}", external=True)
         return _external(tensor, opened, files)
     if tensor.ByteSize() < LARGE:
         return None
+    check_tensor(tensor, f"tensor {tensor.name!r}")
     array = tensor_to_array(tensor)
     array.flags.writeable = False
     return array

@@ -1,0 +1,52 @@
+"""The one door to onnx.checker."""
+
+from __future__ import annotations
+
+import onnx
+
+__all__ = ["check_model"]
+
+
+def check_model(model: onnx.ModelProto, *, name: str = "the model", full: bool = True) -> None:
+    """Let ONNX check a model; with ``full`` also the types and shapes of everything in it.
+
+    Args:
+        model: the model; arrays that were taken out of it may be inputs.
+        name: what to call it in the error.
+        full: infer types and shapes too.
+
+    Raises:
+        ValueError: the model is not valid.
+    """
+    checkable = _checkable(model)
+    unshaped = [i.name for i in checkable.graph.input if _lacks_shape(i)]
+    if unshaped:
+        raise ValueError(f"inputs {unshaped} of {name} have no shape; give it with input_shapes=")
+    try:
+        onnx.checker.check_model(checkable, full_check=full)
+    except Exception as error:  # ValidationError, InferenceError, and protobuf's own
+        raise ValueError(f"{name} is not valid ONNX: {error}") from None
+
+
+def _checkable(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model, or a copy of it without two things that the checker refuses and runtimes take.
+
+    Outputs need not say their shape, and onnx cannot infer the function of MeanVarianceNormalization without its default.
+    """
+    defaults = [
+        k for k, n in enumerate(model.graph.node) if n.op_type == "MeanVarianceNormalization" and not n.attribute
+    ]
+    shaped = [o for o in model.graph.output if not _lacks_shape(o)]
+    if not defaults and len(shaped) == len(model.graph.output):
+        return model
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for k in defaults:
+        copy.graph.node[k].attribute.append(onnx.helper.make_attribute("axes", [0, 2, 3]))
+    del copy.graph.output[:]
+    copy.graph.output.extend(shaped)
+    return copy
+
+
+def _lacks_shape(value: onnx.ValueInfoProto) -> bool:
+    return value.type.HasField("tensor_type") and not value.type.tensor_type.HasField("shape")

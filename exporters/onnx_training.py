@@ -99,10 +99,11 @@ class TrainingStep:
 
 @dataclass(frozen=True)
 class TrainingReport:
-    """What :class:`TrainingExporter` wrote: the step's file and the inference model's."""
+    """What :class:`TrainingExporter` wrote: both files, and the description that stands in the step's."""
 
     step: ExportReport
     inference: ExportReport
+    description: dict[str, Any]
 
     def __str__(self) -> str:
         return f"training step {self.step}\ninference model {self.inference}"
@@ -173,7 +174,7 @@ class TrainingExporter:
         for file_path, data in ((inference_target, inference_bytes), (target, whole)):
             with atomic_write(file_path) as file:
                 file.write(data)
-        return TrainingReport(report_of(model, target), report_of(inference, inference_target))
+        return TrainingReport(report_of(model, target), report_of(inference, inference_target), about)
 
     def _proto(self, graph: Graph) -> onnx.ModelProto:
         foreign = sorted({n.op_id for n in graph.all_nodes() if n.domain})

@@ -1,9 +1,12 @@
-"""The command line: ``nngraph inspect model.onnx``."""
+"""The command line: ``nngraph inspect model.onnx``, ``nngraph export-step model.onnx -o step.onnx``."""
 
 from __future__ import annotations
 
+import contextlib
+import inspect as introspection
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,12 +16,18 @@ from nngraph.version import __version__
 
 __all__ = ["app", "main"]
 
+USAGE = 2
+"""Exit status for arguments that do not fit."""
+
 BAD_FILE = 3
 """Exit status for a file that is missing, damaged or not an ONNX model."""
 
+UNSUPPORTED = 4
+"""Exit status for a model with which the command cannot do what was asked for."""
+
 app = typer.Typer(
     name="nngraph",
-    help="Look into ONNX models.",
+    help="Look into ONNX models, and turn them into training steps that run anywhere.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -38,7 +47,7 @@ def _root(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Look into ONNX models."""
+    """Look into ONNX models, and turn them into training steps that run anywhere."""
 
 
 @app.command()
@@ -52,15 +61,183 @@ def inspect(
     """
     from nngraph.serde import summarize
 
-    try:
+    with _failing(BAD_FILE):
         summary = summarize(model)
-    except (FileNotFoundError, ValueError) as error:
-        typer.echo(f"nngraph: {error}", err=True)
-        raise typer.Exit(BAD_FILE) from None
     if as_json:
         typer.echo(json.dumps({"schema": 1, **summary.to_dict()}, indent=2))
     else:
         _print_summary(summary)
+
+
+@contextlib.contextmanager
+def _failing(status: int) -> Iterator[None]:
+    """End with a status and one message where a block raises what users can cause."""
+    try:
+        yield
+    except (FileNotFoundError, ValueError, TypeError, RuntimeError) as error:
+        typer.echo(f"nngraph: {error}", err=True)
+        raise typer.Exit(status) from None
+
+
+@app.command("export-step")
+def export_step(
+    model: Annotated[Path, typer.Argument(help="A model that nngraph saved, or any .onnx file.", metavar="MODEL")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the training step goes.", metavar="STEP.onnx")],
+    loss: Annotated[
+        str | None, typer.Option(help="A loss, such as mse. Default: the one the model was saved with.")
+    ] = None,
+    optimizer: Annotated[str | None, typer.Option(help="Default: the one the model was saved with, else adam.")] = None,
+    metrics: Annotated[list[str] | None, typer.Option("--metric", help="A metric; may be given several times.")] = None,
+    from_logits: Annotated[
+        bool, typer.Option("--from-logits", help="The outputs are logits, not probabilities.")
+    ] = False,
+    learning_rate: Annotated[float | None, typer.Option(help="The learning rate to begin with.")] = None,
+    trainable: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Train the weights that match this pattern, such as 'fc.*'; for files that nngraph did not save."
+        ),
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows of a batch. Default: any number.")] = None,
+    opset: Annotated[
+        int | None, typer.Option(help="The ai.onnx opset. Default: 20, or newer where it must be.")
+    ] = None,
+    inference: Annotated[
+        Path | None, typer.Option(help="Where the inference model goes. Default: STEP.infer.onnx.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Write a model's training step, which any ONNX runtime executes, and the inference model that it trains.
+
+    Example: nngraph export-step model.onnx --loss mse --optimizer adam -o step.onnx
+    """
+    from nngraph import config
+    from nngraph.models.training_step import export_training_step
+
+    config.disable_interactive_logging()
+    with _failing(BAD_FILE):
+        found = _open_model(model, trainable)
+    with _failing(USAGE):
+        _compile(found, loss, optimizer, metrics, learning_rate, from_logits)
+        if not output.parent.is_dir():
+            raise FileNotFoundError(f"cannot write {str(output)!r}: the folder {str(output.parent)!r} does not exist")
+    with _failing(UNSUPPORTED):
+        report = export_training_step(
+            found, output, batch_size=batch_size, opset_version=opset, inference_path=inference
+        )
+    if as_json:
+        typer.echo(json.dumps({"schema": 1, **_step_facts(report)}, indent=2))
+    else:
+        _print_step(_step_facts(report))
+
+
+def _open_model(path: Path, trainable: list[str] | None) -> Any:
+    """Return a model with its layers where nngraph saved it, else as an imported one."""
+    from nngraph.models import load_model, load_onnx
+    from nngraph.serde import summarize
+
+    if "nngraph.config" not in summarize(path).metadata:
+        return load_onnx(path, trainable=trainable or True)
+    if trainable:
+        raise typer.BadParameter(
+            "nngraph saved this model with its layers; which of them train was saved too", param_hint="--trainable"
+        )
+    return load_model(path)
+
+
+def _compile(
+    model: Any,
+    loss: str | None,
+    optimizer: str | None,
+    metrics: list[str] | None,
+    learning_rate: float | None,
+    from_logits: bool,
+) -> None:
+    """Compile a model as it was saved, except for what is given."""
+    from nngraph import losses
+
+    saved = model._compile_arguments
+    chosen: Any = saved.get("loss") if loss is None else loss
+    if chosen is None:
+        raise ValueError("the model was not saved with a loss: give --loss, such as --loss mse")
+    if from_logits:
+        losses.get(chosen)  # complains about what is unknown
+        kind = getattr(losses, "".join(part.title() for part in str(chosen).split("_")), None)
+        if kind is None or "from_logits" not in introspection.signature(kind).parameters:
+            raise ValueError(f"--from-logits does not go with the loss {chosen!r}, which knows no logits")
+        chosen = kind(from_logits=True)
+    if from_logits or not model.compiled or any(given is not None for given in (loss, optimizer, metrics)):
+        model.compile(
+            optimizer=optimizer or saved.get("optimizer") or "adam",
+            loss=chosen,
+            loss_weights=saved.get("loss_weights"),
+            metrics=metrics if metrics is not None else saved.get("metrics"),
+        )
+    if learning_rate is not None:
+        model.optimizer.learning_rate = learning_rate
+
+
+def _step_facts(report: Any) -> dict[str, Any]:
+    told = report.description
+    kinds: dict[str, dict[str, int]] = {}
+    for entry in told["state"]:
+        kind = kinds.setdefault(entry["kind"], {"tensors": 0, "bytes": 0})
+        kind["tensors"] += 1
+        kind["bytes"] += entry["length"]
+    files = {
+        name: {"path": str(r.path), "size": r.size, "opset": r.opset, "nodes": sum(r.operators.values())}
+        for name, r in (("step", report.step), ("inference", report.inference))
+    }
+    ports = {key: told[key] for key in ("batch_size", "inputs", "hyperparameters", "results")}
+    return {**files, **ports, "state": kinds}
+
+
+def _print_step(facts: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")  # a path can be copied whole
+
+    def row(key: str, text: str) -> None:
+        table.add_row(f"[bold]{escape(key)}[/bold]", escape(text))
+
+    for key, name in (("training step", "step"), ("inference model", "inference")):
+        file = facts[name]
+        row(key, f"{file['path']} ({file['size']:,} bytes, ai.onnx opset {file['opset']}, {file['nodes']} nodes)")
+    for entry in facts["inputs"]:
+        row(f"input {entry['role']}", f"{entry['name']} {entry['dtype']} [{', '.join(map(str, entry['shape']))}]")
+    for entry in facts["hyperparameters"]:
+        row("input", f"{entry['input']} {entry['dtype']}, begin with {entry['value']:g}")
+    for entry in facts["results"]:
+        row("result", f"{entry['name']} {entry['dtype']}")
+    for kind, count in facts["state"].items():
+        row(f"state {kind}", f"{count['tensors']} tensors ({count['bytes']:,} bytes)")
+    console.print(table)
+
+
+@app.command()
+def check(
+    model: Annotated[Path, typer.Argument(help="An .onnx file.", metavar="MODEL")],
+    seconds: Annotated[int, typer.Option(help="Processor time that the attempt may take.", min=1)] = 60,
+) -> None:
+    """Try a model in a child process: is it valid, and does the runtime survive it?
+
+    Example: nngraph check model.onnx
+    """
+    from nngraph.runtime.isolation import probe
+    from nngraph.serde import summarize
+
+    try:
+        summarize(model)
+        probe(model, seconds=seconds)
+    except (FileNotFoundError, ValueError) as error:
+        typer.echo(f"nngraph: {error}", err=True)
+        raise typer.Exit(BAD_FILE) from None
+    typer.echo(f"{model}: valid, and the runtime takes it")
 
 
 def _print_summary(summary: Any) -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 from typer.testing import CliRunner
 
@@ -66,7 +67,69 @@ def test_usage_errors_end_with_status_2() -> None:
     assert CliRunner().invoke(app, ["inspekt"]).exit_code == 2
 
 
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one network twice: saved with its layers, and as plain ONNX."""
+    import nngraph as keras
+
+    folder = tmp_path_factory.mktemp("network")
+    model = keras.Sequential([keras.Input((4,), name="x"), keras.layers.Dense(3, name="head")])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    model.save(folder / "saved.onnx")
+    model.export(folder / "plain.onnx", verbose=False)
+    return folder
+
+
+def test_export_step_of_a_saved_model_needs_no_more(network: Path, tmp_path: Path) -> None:
+    result = run("export-step", network / "saved.onnx", "-o", tmp_path / "step.onnx", "--json")
+    assert result.returncode == 0, result.stderr
+    facts = json.loads(result.stdout)
+    assert facts["schema"] == 1 and facts["step"]["opset"] == 20 and facts["batch_size"] is None
+    assert [r["name"] for r in facts["results"]] == ["loss", "accuracy"]
+    assert facts["state"]["weight"] == {"tensors": 2, "bytes": 60}
+    session = onnxruntime.InferenceSession(tmp_path / "step.onnx")
+    assert "x" in {i.name for i in session.get_inputs()}
+    assert facts["inference"]["size"] == (tmp_path / "step.infer.onnx").stat().st_size
+
+
+def test_export_step_of_any_file(network: Path, tmp_path: Path) -> None:
+    options = ["--loss", "sparse_categorical_crossentropy", "--from-logits", "--metric", "accuracy"]
+    options += ["--optimizer", "adamw", "--learning-rate", "0.25", "--batch-size", "8", "--opset", "19"]
+    options += ["--inference", str(tmp_path / "other.onnx"), "-o", str(tmp_path / "step.onnx")]
+    result = CliRunner().invoke(app, ["export-step", str(network / "plain.onnx"), *options])
+    assert result.exit_code == 0, result.output
+    for text in ("opset 19", "other.onnx", "[8, 4]", "y int32 [8]", "begin with 0.25", "accuracy float32"):
+        assert text.replace(" ", "") in "".join(result.stdout.split())
+    frozen = [*options, "--trainable", "nothing*"]
+    result = CliRunner().invoke(app, ["export-step", str(network / "plain.onnx"), *frozen])
+    assert result.exit_code in (3, 4) and "nngraph:" in result.output
+
+
+@pytest.mark.parametrize(
+    ("file", "options", "status", "text"),
+    [
+        ("plain.onnx", [], 2, "give --loss"),
+        ("plain.onnx", ["--loss", "mze"], 2, "Did you mean 'mse'"),
+        ("plain.onnx", ["--loss", "mse", "--from-logits"], 2, "knows no logits"),
+        ("saved.onnx", ["--optimizer", "adum"], 2, "Did you mean"),
+        ("saved.onnx", ["--metric", "akkuracy"], 2, "Did you mean"),
+        ("saved.onnx", ["--trainable", "head*"], 2, "--trainable"),
+        ("saved.onnx", ["-o", "absent/step.onnx"], 2, "does not exist"),
+        ("saved.onnx", ["--opset", "12"], 4, "choose 13 to"),
+        ("saved.onnx", ["--batch-size", "0"], 4, "at least 1"),
+        ("absent.onnx", [], 3, "no file"),
+    ],
+)
+def test_export_step_says_what_is_wrong(
+    network: Path, tmp_path: Path, file: str, options: list[str], status: int, text: str
+) -> None:
+    result = CliRunner().invoke(app, ["export-step", str(network / file), "-o", str(tmp_path / "s.onnx"), *options])
+    assert result.exit_code == status, result.output
+    assert text in " ".join(result.output.split()) and not list(tmp_path.iterdir())
+
+
 def test_version_and_help() -> None:
     assert __version__ in CliRunner().invoke(app, ["--version"]).stdout
-    shown = CliRunner().invoke(app, ["inspect", "--help"]).stdout
-    assert "--json" in shown and "Example" in shown
+    for command in ("inspect", "export-step"):
+        shown = CliRunner().invoke(app, [command, "--help"]).stdout
+        assert "--json" in shown and "Example" in shown

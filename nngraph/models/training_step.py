@@ -70,8 +70,10 @@ def training_step(model: Any, *, batch_size: int | None = None, example: Any = N
     state, hyperparameters = _sort_variables(model, graph, trace)
     names = {variable: value.name for variable, value in trace.sources.items()}
     spliced = {constant: names[v] for constant, v in variables.items() if v in trace.assigned}
-    for each in (graph, inference):
-        PassManager(pipeline(target="portable")).run(each)
+    # An imported model's inference graph keeps the nodes and names of its file.
+    level = 2 if model.exports_optimized else 0
+    for each, passes in ((graph, pipeline(target="portable")), (inference, pipeline(target="portable", level=level))):
+        PassManager(passes).run(each)
         legalize(each)
     for value in list(inference.inputs):
         if value.name in variables:

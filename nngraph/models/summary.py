@@ -58,7 +58,7 @@ def print_node_summary(
     seen: set[Variable] = set()
     rows = []
     for node in graph:
-        own = [weights[v] for v in node.inputs if v in weights and weights[v] not in seen]
+        own = [weights[v] for v in node.inputs if v is not None and v in weights and weights[v] not in seen]
         if not own and not any(o.is_output for o in node.outputs):
             continue
         seen.update(own)
@@ -86,7 +86,7 @@ def _print_table(
 
     table = Table(show_lines=False, pad_edge=True)
     for column in columns:
-        table.add_column(column, **({"justify": "right"} if column == "Param #" else {"overflow": "fold"}))
+        table.add_column(column, justify="right" if column == "Param #" else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(escape, row))
     text = io.StringIO()

@@ -31,11 +31,10 @@ def check_model(model: onnx.ModelProto, *, name: str = "the model", full: bool =
 def _checkable(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model, or a copy of it without two things that the checker refuses and runtimes take.
 
-    Outputs need not say their shape, and onnx cannot infer the function of MeanVarianceNormalization without its default.
+    Outputs need not say their shape, and onnx cannot infer MeanVarianceNormalization unless its default is written out.
     """
-    defaults = [
-        k for k, n in enumerate(model.graph.node) if n.op_type == "MeanVarianceNormalization" and not n.attribute
-    ]
+    nodes = model.graph.node
+    defaults = [k for k, n in enumerate(nodes) if n.op_type == "MeanVarianceNormalization" and not n.attribute]
     shaped = [o for o in model.graph.output if not _lacks_shape(o)]
     if not defaults and len(shaped) == len(model.graph.output):
         return model

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import environments, machine, report, results
+from benchmarks import environments, report, results
 from benchmarks.peers import OURS, PEERS
 from benchmarks.runner import Effort, Runner
 from benchmarks.workloads import WORKLOADS
@@ -83,7 +83,7 @@ def _run(options: argparse.Namespace) -> int:
     effort = Effort.none() if options.warm else Effort.quick() if options.quick else Effort()
     runner = Runner(options.envs, names, effort, options.threads)
     workloads = list(options.workload or WORKLOADS)
-    load = machine.describe()["load"]
+    load = runner.machine["load"]
     if load > 0.5 and not (options.check or options.warm):
         print(f"warning: this machine is busy (load {load}); the figures will be noise", file=sys.stderr)
     kinds = set(options.kind or ["training"])

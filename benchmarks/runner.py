@@ -74,6 +74,7 @@ class Runner:
 
     def __post_init__(self) -> None:
         self.work = Path(tempfile.mkdtemp(prefix="nngraph-benchmarks-"))
+        self.machine = {**machine.describe(), "nice": os.nice(0)}  # the load is that before the run
         self.found: dict[str, Any] = {}
         self.rows: list[dict[str, Any]] = []
         self._processes: dict[str, Process] = {}
@@ -303,7 +304,7 @@ class Runner:
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "quick": quick,
             "threads": self.threads,
-            "machine": {**machine.describe(), "nice": os.nice(0)},
+            "machine": self.machine,
             "peers": self.found,
             "rows": self.rows,
         }

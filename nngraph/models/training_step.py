@@ -59,6 +59,10 @@ def training_step(model: Any, *, batch_size: int | None = None, example: Any = N
         raise ValueError(f"batch_size must be a whole number of at least 1, or None for any. Received: {batch_size!r}")
     if example is not None:
         model._prepare(tuple(unpack_x_y_sample_weight(example)))
+    if not model._is_built():
+        raise ValueError(
+            f"model {model.name!r} has no weights yet; call it on data first, or show a batch with example=(x, y)"
+        )
     if not model.trainable_variables:
         raise ValueError(f"model {model.name!r} has no trainable weights, so there is no training step to export")
     model.optimizer.build(model.trainable_variables)

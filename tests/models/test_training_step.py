@@ -210,6 +210,33 @@ def test_exporting_leaves_the_model_alone_and_begins_metrics_anew(tmp_path: Path
     assert trainer.step(x, y)["loss"] == pytest.approx(model.train_on_batch(x, y)[0], rel=1e-5)
 
 
+def test_the_document_names_every_key_and_its_procedure_works(tmp_path: Path) -> None:
+    text = (EXAMPLES.parent.parent / "docs" / "training-anywhere.md").read_text()
+    model, x, y = convolutional()
+    model.export(tmp_path / "step.onnx", format="onnx_training", verbose=False)
+    trainer = TRAIN.Trainer(tmp_path / "step.onnx")
+
+    def keys(part: Any) -> set[str]:
+        if isinstance(part, dict):
+            return set(part).union(*map(keys, part.values()))
+        return set().union(*map(keys, part)) if isinstance(part, list) else set()
+
+    assert {key for key in keys(trainer.about) if f"`{key}`" not in text} == set()
+    code = next(block for block in text.split("```python\n")[1:] if "def splice" in block).split("```")[0]
+    space: dict[str, Any] = {}
+    exec(code, space)
+    trainer.step(x, y)
+    trainer.save(tmp_path / "bytes.onnx")
+    space["splice"](*(tmp_path / n for n in ("step.onnx", "step.infer.onnx")), trainer.state, tmp_path / "names.onnx")
+    found = [
+        onnxruntime.InferenceSession(tmp_path / n).run(None, {"image": x})[0] for n in ("bytes.onnx", "names.onnx")
+    ]
+    np.testing.assert_array_equal(*found)
+    assert np.abs(
+        found[0] - onnxruntime.InferenceSession(tmp_path / "step.infer.onnx").run(None, {"image": x})[0]
+    ).max()
+
+
 def test_frozen_layers_are_part_of_the_graph(tmp_path: Path) -> None:
     model, _, _ = convolutional()
     model.layers[0].trainable = False
@@ -322,6 +349,10 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
     fresh = Sequential([Input((2,)), layers.Dense(1)])
     with pytest.raises(RuntimeError, match="must be compiled before its training step can be exported"):
         fresh.export(path, format="onnx_training")
+    unbuilt = Sequential([layers.Dense(1)])
+    unbuilt.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"no weights yet.*example=\(x, y\)"):
+        unbuilt.export(path, format="onnx_training")
     with pytest.raises(ValueError, match=r"'onnx' or 'onnx_training'"):
         model.export(path, format="tf")
     with pytest.raises(ValueError, match=r"unknown arguments.*batch_size"):

@@ -23,6 +23,7 @@ from nngraph.ops.keras_tensor import KerasTensor, leaves
 from nngraph.ops.trace import current_trace, inline
 from nngraph.ops.variable import Variable
 from nngraph.runtime.foreign import foreign_types
+from nngraph.runtime.isolation import probe
 from nngraph.serde import check_model, from_proto, to_proto
 from nngraph.serde.reading import Source, give_shapes, open_model
 from nngraph.transforms import function
@@ -39,6 +40,7 @@ def load_onnx(
     outputs: Sequence[str] | str | None = None,
     *,
     input_shapes: Mapping[str, Sequence[int | None]] | None = None,
+    untrusted: bool = False,
     name: str | None = None,
 ) -> ONNXModel:
     """Return any ONNX model as a :class:`nngraph.Model`, to predict with, to fine-tune, or to build upon.
@@ -54,6 +56,8 @@ def load_onnx(
         outputs: names of values inside the model at which to cut it, such as the features before its last layer.
         input_shapes: for inputs by name other shapes than the file's, ``None`` where a size may be anything: a file
             that fixes the batch size to 1 becomes usable for any.
+        untrusted: let a child process check the model and build a session from it first, so that a file that crashes
+            onnx or the runtime is an error like any other. What a file asks for is limited in any case.
         name: the model's name; default is the graph's.
 
     Returns:
@@ -76,6 +80,8 @@ def load_onnx(
         [(4, 2)]
     """
     opened = open_model(source)
+    if untrusted:
+        probe(source if isinstance(source, (str, os.PathLike, bytes)) else source.SerializeToString(), name=opened.name)
     if input_shapes:
         give_shapes(opened, {name: _named_dims(name, shape) for name, shape in input_shapes.items()})
     check_model(opened.model, name=opened.name)
@@ -324,7 +330,9 @@ class ONNXModel(Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> ONNXModel:
         """Make a model from its configuration; its weights are zeros until they are loaded."""
-        graph = from_proto(open_model(base64.b64decode(config["graph"])))
+        opened = open_model(base64.b64decode(config["graph"]))
+        check_model(opened.model, name="the graph of the configuration", full=False)
+        graph = from_proto(opened)
         inputs = {v.name: v for v in graph.inputs}
         weights = [inputs[n] for n in config["weights"]]
         for value in weights:

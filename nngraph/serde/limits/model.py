@@ -36,6 +36,8 @@ def check_limits(model: onnx.ModelProto, *, stored: Sequence[str] = ()) -> None:
     """
     if len(model.functions) > CAPS.nodes:
         raise refuse("the model", f"has {len(model.functions)} functions; {CAPS.nodes} are allowed")
+    for text in (model.producer_name, model.producer_version, model.domain, model.doc_string):
+        check_text(text, "a text of the model")
     _check_texts(model.metadata_props, "the model")
     opsets = _opsets(model.opset_import, "the model")
     if not model.HasField("graph"):
@@ -84,6 +86,7 @@ class _Walk:
         if scope.depth > CAPS.depth:
             raise refuse(where, f"lies {scope.depth} graphs deep; {CAPS.depth} are allowed")
         check_name(graph.name, where, empty=True)
+        check_text(graph.doc_string, f"the text of {where}")
         for entry in (*graph.input, *graph.output, *graph.value_info):
             check_name(entry.name, f"a value of {where}")
             check_type(entry.type, f"value {entry.name!r} of {where}")

@@ -6,7 +6,7 @@ import contextlib
 import inspect as introspection
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -98,6 +98,14 @@ def export_step(
             help="Train the weights that match this pattern, such as 'fc.*'; for files that nngraph did not save."
         ),
     ] = None,
+    shapes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--shape",
+            help="Another shape of an input, such as data=any,3,224,224; for files that nngraph did not save.",
+            metavar="INPUT=SIZES",
+        ),
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Rows of a batch. Default: any number.")] = None,
     opset: Annotated[
         int | None, typer.Option(help="The ai.onnx opset. Default: 20, or newer where it must be.")
@@ -115,8 +123,10 @@ def export_step(
     from nngraph.models.training_step import export_training_step
 
     config.disable_interactive_logging()
+    with _failing(USAGE):
+        wanted = _shapes(shapes or ())
     with _failing(BAD_FILE):
-        found = _open_model(model, trainable)
+        found = _open_model(model, trainable, wanted)
     with _failing(USAGE):
         _compile(found, loss, optimizer, metrics, learning_rate, from_logits)
         if not output.parent.is_dir():
@@ -131,17 +141,28 @@ def export_step(
         _print_step(_step_facts(report))
 
 
-def _open_model(path: Path, trainable: list[str] | None) -> Any:
+def _shapes(texts: Iterable[str]) -> dict[str, list[int | None]]:
+    """Return the sizes of each input, ``None`` for any size."""
+    found: dict[str, list[int | None]] = {}
+    for text in texts:
+        name, _, sizes = text.rpartition("=")
+        entries = sizes.split(",")
+        if not name or not all(entry == "any" or entry.isdigit() for entry in entries):
+            raise ValueError(f"--shape {text!r} is not INPUT=SIZES: write numbers or 'any', as in data=any,3,224,224")
+        found[name] = [None if entry == "any" else int(entry) for entry in entries]
+    return found
+
+
+def _open_model(path: Path, trainable: list[str] | None, shapes: dict[str, list[int | None]]) -> Any:
     """Return a model with its layers where nngraph saved it, else as an imported one."""
     from nngraph.models import load_model, load_onnx
     from nngraph.serde import summarize
 
     if "nngraph.config" not in summarize(path).metadata:
-        return load_onnx(path, trainable=trainable or True)
-    if trainable:
-        raise typer.BadParameter(
-            "nngraph saved this model with its layers; which of them train was saved too", param_hint="--trainable"
-        )
+        return load_onnx(path, trainable=trainable or True, input_shapes=shapes or None)
+    if trainable or shapes:
+        hint = "--trainable" if trainable else "--shape"
+        raise typer.BadParameter("nngraph saved this model with its layers, and with this", param_hint=hint)
     return load_model(path)
 
 

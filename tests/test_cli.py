@@ -93,16 +93,18 @@ def test_export_step_of_a_saved_model_needs_no_more(network: Path, tmp_path: Pat
 
 
 def test_export_step_of_any_file(network: Path, tmp_path: Path) -> None:
-    options = ["--loss", "sparse_categorical_crossentropy", "--from-logits", "--metric", "accuracy"]
-    options += ["--optimizer", "adamw", "--learning-rate", "0.25", "--batch-size", "8", "--opset", "19"]
-    options += ["--inference", str(tmp_path / "other.onnx"), "-o", str(tmp_path / "step.onnx")]
-    result = CliRunner().invoke(app, ["export-step", str(network / "plain.onnx"), *options])
+    plain, common = str(network / "plain.onnx"), ["--loss", "sparse_categorical_crossentropy", "--from-logits"]
+    options = ["--metric", "accuracy", "--optimizer", "adamw", "--learning-rate", "0.25", "--batch-size", "8"]
+    options += ["--opset", "19", "--inference", str(tmp_path / "other.onnx"), "-o", str(tmp_path / "step.onnx")]
+    result = CliRunner().invoke(app, ["export-step", plain, *common, *options])
     assert result.exit_code == 0, result.output
     for text in ("opset 19", "other.onnx", "[8, 4]", "y int32 [8]", "begin with 0.25", "accuracy float32"):
         assert text.replace(" ", "") in "".join(result.stdout.split())
-    frozen = [*options, "--trainable", "nothing*"]
-    result = CliRunner().invoke(app, ["export-step", str(network / "plain.onnx"), *frozen])
+    result = CliRunner().invoke(app, ["export-step", plain, *common, *options, "--trainable", "nothing*"])
     assert result.exit_code in (3, 4) and "nngraph:" in result.output
+    options = ["--shape", "x=2,4", "--json", "-o", str(tmp_path / "fixed.onnx")]
+    facts = json.loads(CliRunner().invoke(app, ["export-step", plain, *common, *options]).stdout)
+    assert facts["batch_size"] == 2 and [i["shape"] for i in facts["inputs"]] == [[2, 4], [2]]
 
 
 @pytest.mark.parametrize(
@@ -114,6 +116,9 @@ def test_export_step_of_any_file(network: Path, tmp_path: Path) -> None:
         ("saved.onnx", ["--optimizer", "adum"], 2, "Did you mean"),
         ("saved.onnx", ["--metric", "akkuracy"], 2, "Did you mean"),
         ("saved.onnx", ["--trainable", "head*"], 2, "--trainable"),
+        ("saved.onnx", ["--shape", "x=any,4"], 2, "--shape"),
+        ("plain.onnx", ["--shape", "x=3;4", "--loss", "mse"], 2, "is not INPUT=SIZES"),
+        ("plain.onnx", ["--shape", "x=2,4", "--batch-size", "3", "--loss", "mse"], 4, "batches of 2 rows"),
         ("saved.onnx", ["-o", "absent/step.onnx"], 2, "does not exist"),
         ("saved.onnx", ["--opset", "12"], 4, "choose 13 to"),
         ("saved.onnx", ["--batch-size", "0"], 4, "at least 1"),

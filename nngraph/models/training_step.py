@@ -12,7 +12,7 @@ import numpy as np
 from exporters import Hyperparameter, StepInput, StepState, TrainingExporter, TrainingReport, TrainingStep
 from nngraph.data.arrays import to_arrays
 from nngraph.data.packing import pack_x_y_sample_weight, unpack_x_y_sample_weight
-from nngraph.ir import Graph, TensorType, Value
+from nngraph.ir import Dim, Graph, TensorType, Value
 from nngraph.models.checks import has_class_numbers
 from nngraph.ops.keras_tensor import leaves, map_leaves
 from nngraph.ops.trace import Trace
@@ -67,8 +67,9 @@ def training_step(model: Any, *, batch_size: int | None = None, example: Any = N
         raise ValueError(f"model {model.name!r} has no trainable weights, so there is no training step to export")
     model.optimizer.build(model.trainable_variables)
     inference, variables = _inference(model)
-    batch = _batch_types(model, inference, batch_size, example)
-    graph, trace, results = _traced_step(model, batch, batch_size)
+    rows = _rows(model, batch_size)
+    batch = _batch_types(model, inference, batch_size, rows, example)
+    graph, trace, results = _traced_step(model, batch, open_batch=isinstance(rows, str))
     data = [e for e in leaves(batch) if e is not None]
     inputs = tuple(StepInput(v.name, e.role) for e, v in zip(data, graph.inputs, strict=False))
     state, hyperparameters = _sort_variables(model, graph, trace)
@@ -91,7 +92,7 @@ def training_step(model: Any, *, batch_size: int | None = None, example: Any = N
         results=results,
         inference=inference,
         weights={constant: name for constant, name in spliced.items() if constant in kept},
-        batch_size=batch_size,
+        batch_size=rows if isinstance(rows, int) else None,
     )
 
 
@@ -117,9 +118,20 @@ class _Entry:
     type: TensorType
 
 
-def _batch_types(model: Any, inference: Graph, batch_size: int | None, example: Any) -> Any:
+def _rows(model: Any, batch_size: int | None) -> Dim:
+    """Return how many rows a batch has: a number, or the name that the model's inputs have for any number."""
+    types, _ = model._graph_inputs(batch_size)
+    rows: Dim = next((t.shape[0] for t in leaves(types) if t.shape), batch_size or "batch")
+    if batch_size is not None and rows != batch_size:
+        raise ValueError(
+            f"model {model.name!r} takes batches of {rows} rows, not of batch_size={batch_size}; for an "
+            "imported model say otherwise with load_onnx(..., input_shapes=...)"
+        )
+    return rows
+
+
+def _batch_types(model: Any, inference: Graph, batch_size: int | None, first: Dim, example: Any) -> Any:
     """Return the batch ``(x, y, sample_weight)`` with an :class:`_Entry` for each array."""
-    first: Any = "batch" if batch_size is None else batch_size
     x_types, x_names = model._graph_inputs(batch_size)
     outputs = list(inference.output_names)
     if example is None:
@@ -161,7 +173,7 @@ def _numbered(role: str, types: Any, outputs: Sequence[str]) -> list[str]:
     return [f"{role}_{name}" for name in (outputs if len(outputs) == count else range(count))]
 
 
-def _targets(model: Any, inference: Graph, names: Sequence[str], first: Any) -> Any:
+def _targets(model: Any, inference: Graph, names: Sequence[str], first: Dim) -> Any:
     """Return the targets that the losses expect: class numbers, or what looks like the output."""
     if model._compile_loss is None:
         return None
@@ -184,9 +196,9 @@ def _targets(model: Any, inference: Graph, names: Sequence[str], first: Any) -> 
 # -- the step -------------------------------------------------------------------------------------------------------
 
 
-def _traced_step(model: Any, batch: Any, batch_size: int | None) -> tuple[Graph, Trace, tuple[str, ...]]:
+def _traced_step(model: Any, batch: Any, *, open_batch: bool) -> tuple[Graph, Trace, tuple[str, ...]]:
     """Trace one step; where an open batch size is in the way, say so."""
-    if batch_size is not None:
+    if not open_batch:
         return _trace(model, batch)
     try:
         return _trace(model, batch)

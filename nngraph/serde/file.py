@@ -20,6 +20,7 @@ import onnx
 from nngraph.ir import Graph
 from nngraph.proto import array_to_tensor, tensor_to_array
 from nngraph.serde.checking import check_model
+from nngraph.serde.limits import check_limits
 from nngraph.serde.to_onnx import to_proto
 
 __all__ = ["ModelFile", "atomic_write", "parse_model", "read_model", "write_model"]
@@ -110,7 +111,7 @@ def parse_model(source: Path) -> onnx.ModelProto:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is not an ONNX model, or is cut off.
+        ValueError: the file is not an ONNX model, is cut off, or asks for what no model may.
     """
     if not source.is_file():
         raise FileNotFoundError(f"there is no file {str(source)!r}")
@@ -122,6 +123,7 @@ def parse_model(source: Path) -> onnx.ModelProto:
         raise ValueError(f"{str(source)!r} ({len(data)} bytes) is not an ONNX model, or is cut off") from None
     if not model.ir_version or not model.HasField("graph"):
         raise ValueError(f"{str(source)!r} ({len(data)} bytes) is not an ONNX model: it holds no graph")
+    check_limits(model)
     return model
 
 
@@ -130,7 +132,7 @@ def read_model(path: str | Path) -> ModelFile:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is not an ONNX model, or is cut off.
+        ValueError: the file is not an ONNX model, is cut off, or asks for what no model may.
     """
     source = Path(path)
     model = parse_model(source)

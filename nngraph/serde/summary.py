@@ -14,7 +14,6 @@ import onnx
 from nngraph.ir import numpy_dtype
 from nngraph.proto import dtype_from_onnx
 from nngraph.serde.file import parse_model
-from nngraph.serde.limits import check_limits
 
 __all__ = ["ModelSummary", "TensorSummary", "summarize"]
 
@@ -79,7 +78,6 @@ def summarize(path: str | Path) -> ModelSummary:
     """
     source = Path(path)
     model = parse_model(source)
-    check_limits(model)
     graph = model.graph
     stored = {t.name for t in graph.initializer}
     tensors = list(_tensors(graph))

@@ -220,10 +220,13 @@ def check_operands(node: onnx.NodeProto, known: Callable[[str], Sequence[float] 
         ValueError: they are.
     """
 
+    op = node.op_type
+    if op not in _SHAPE_INPUTS and op not in _OPERANDS and op != "Range":
+        return
+
     def constant(k: int) -> Sequence[float] | None:
         return known(node.input[k]) if k < len(node.input) else None
 
-    op = node.op_type
     position = _SHAPE_INPUTS.get(op)
     shape = None if position is None else constant(position)
     if shape is not None:

@@ -162,7 +162,10 @@ def _check_form(node: onnx.NodeProto, where: str) -> None:
 
 
 def _graphs(attribute: onnx.AttributeProto) -> list[onnx.GraphProto]:
-    return [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]
+    """Return the graphs of an attribute that passed :func:`check_attributes`."""
+    if attribute.type == onnx.AttributeProto.GRAPH:
+        return [attribute.g]
+    return list(attribute.graphs) if attribute.type == onnx.AttributeProto.GRAPHS else []
 
 
 def _called(node: onnx.NodeProto) -> str:

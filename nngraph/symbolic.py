@@ -133,6 +133,8 @@ def known_types(node: Node) -> list[TensorType] | None:
         sizes = sizes_of(node.inputs[2])
         fits = sizes is not None and len(sizes) == source.ndim
         return [source.type.with_shape(sizes if sizes is not None and fits else (UNKNOWN,) * source.ndim)]
+    if node.op == "Attention" and len(node.outputs) > 1:
+        return _attention_types(node)
     axes = node.inputs[1] if node.op.startswith("Reduce") and len(node.inputs) > 1 else None
     if axes is not None and axes.data is None:
         count = 0 if node.attributes.get("keepdims", 1) else axes.shape[0]
@@ -144,6 +146,29 @@ def known_types(node: Node) -> list[TensorType] | None:
 
 _TABLES = {"HannWindow": 1, "HammingWindow": 1, "BlackmanWindow": 1, "MelWeightMatrix": 2}
 """Operators that make a table of this rank of sizes."""
+
+
+def _attention_types(node: Node) -> list[TensorType] | None:
+    """The result, the keys and values with those of before, and the products; ONNX infers the first alone."""
+    q, k, v, _, past, *_ = (*node.inputs, None, None, None)
+    if q is None or k is None or v is None:
+        return None
+    batch, length, keys = q.shape[0], q.shape[-2], k.shape[-2]
+    if q.ndim == 3:
+        heads, groups = node.attributes["q_num_heads"], node.attributes["kv_num_heads"]
+        sizes = [_divided(t.shape[2], groups) for t in (k, v)]
+        first: Shape = (batch, length, _arithmetic("Mul", sizes[1], heads))
+    else:
+        heads, groups, sizes = q.shape[1], k.shape[1], [k.shape[3], v.shape[3]]
+        first = (batch, heads, length, sizes[1])
+    total = keys if past is None else _arithmetic("Add", past.shape[2], keys)
+    kinds = [q, k, v, q]
+    shapes: list[Shape] = [first, *((batch, groups, total, size) for size in sizes), (batch, heads, length, total)]
+    return [kind.type.with_shape(shape) for kind, shape in zip(kinds, shapes, strict=True)]
+
+
+def _divided(size: Dim, count: int) -> Dim:
+    return size // count if isinstance(size, int) else UNKNOWN
 
 
 def _stft_sizes(node: Node, signal: Shape) -> Shape:

@@ -15,7 +15,7 @@ from nngraph.ops.dispatch import public
 from nngraph.ops.image_warp import affine_transform
 from nngraph.ops.shapes import pad
 from nngraph.ops.trace import apply
-from nngraph.ops.vjp import raw, vjp
+from nngraph.ops.vjp import raw
 from nngraph.ops.windows import check_data_format, per_axis
 
 __all__ = ["affine_transform", "resize"]
@@ -200,24 +200,3 @@ def _along(x: Any, axis: int, matrix: np.ndarray[Any, Any]) -> Any:
     behind = [int(d) for d in dims[axis + 1 :]]
     flat = reshaped(x, [*dims[: axis + 1], int(np.prod(behind))])
     return reshaped(raw.MatMul(m, flat), [*dims[:axis], matrix.shape[0], *behind])
-
-
-@vjp("Resize")
-def _(g: Any, y: Any, x: Any, roi: Any = None, scales: Any = None, sizes: Any = None, **attributes: Any) -> Any:
-    have, want = type_of(x).shape, type_of(y).shape
-    mode = attributes["mode"]
-    usual = attributes["coordinate_transformation_mode"] == "half_pixel" and not attributes["antialias"]
-    method = {"linear": "bilinear", "nearest": "nearest"}.get(mode)
-    if mode == "cubic" and attributes["cubic_coeff_a"] == -0.5 and attributes["exclude_outside"]:
-        method = "bicubic"
-    if mode == "nearest":
-        usual = usual and attributes["nearest_mode"] == "round_prefer_ceil"
-    if method is None or not usual:
-        raise ValueError(f"Resize has a gradient for half-pixel coordinates only, got {attributes}")
-    for axis, (before, after) in enumerate(zip(have, want, strict=True)):
-        if before == after:
-            continue
-        if not isinstance(before, int) or not isinstance(after, int):
-            raise ValueError(f"the gradient of Resize needs known sizes, got {type_of(x)} to {type_of(y)}")
-        g = _along(g, axis, _weights(before, after, method).T)
-    return g

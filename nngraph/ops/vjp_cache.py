@@ -62,7 +62,7 @@ def _(
 
     def of_scale() -> Any:
         ones = raw.Add(zeros_of(scale), np.ones((), scale.dtype))
-        plain = raw.DequantizeLinear(x, ones, zero_point, axis=axis, block_size=block_size)
+        plain = raw.DequantizeLinear(x, ones, zero_point, axis=axis, block_size=block_size or None)
         product = raw.Mul(raw.Cast(g, to=dtype_of(scale)), plain)
         if rank(scale) == 0:
             return raw.ReduceSum(product, keepdims=0)

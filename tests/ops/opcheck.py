@@ -104,7 +104,13 @@ def _is_exact(plain: Graph) -> bool:
 
 
 def with_gradients(
-    graph: Graph, xs: Sequence[Value], feeds: Mapping[str, Any], results: Mapping[str, Any], *, second: bool = False
+    graph: Graph,
+    xs: Sequence[Value],
+    feeds: Mapping[str, Any],
+    results: Mapping[str, Any],
+    *,
+    second: bool = False,
+    dtype: str = "float64",
 ) -> tuple[Graph, dict[str, Any]]:
     """Append to a graph the gradients by ``xs`` of its floating outputs, weighted by new inputs ``c0``, ``c1``, ...
 
@@ -116,6 +122,8 @@ def with_gradients(
         xs: its inputs to differentiate by.
         feeds: what it is fed.
         results: what it then gives; only their shapes matter.
+        second: whether second derivatives are wanted too.
+        dtype: which outputs are differentiated.
 
     Returns:
         The graph, with outputs ``y…``, ``d…`` (and ``h…``, ``j…``), and everything to feed it.
@@ -129,7 +137,7 @@ def with_gradients(
         feeds[name] = random.normal(size=like.shape)
         return graph.add_input(name, value.type)
 
-    smooth = {y: results[n] for n, y in zip(graph.output_names, graph.outputs, strict=True) if y.dtype == "float64"}
+    smooth = {y: results[n] for n, y in zip(graph.output_names, graph.outputs, strict=True) if y.dtype == dtype}
     with Trace(graph):
         cs = [feed(f"c{k}", y, array) for k, (y, array) in enumerate(smooth.items())]
         ds = append_gradients(list(smooth), xs, cs)

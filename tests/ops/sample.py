@@ -27,6 +27,8 @@ class Sample:
         second: whether second derivatives are checked too.
         named: whether the gradient rule works with sizes that are names.
         reference: whether onnx.reference computes the operator, and rightly.
+        single: whether ONNX has the operator for single precision at most; derivatives are then computed in it.
+        step: the step of central differences, which is larger in single precision.
         value_rtol: tolerance of values in float32.
         call: builds the call from tensors where ``apply(op, ...)`` is not enough (bodies of loops and branches).
         why: the reason for everything that is switched off.
@@ -41,6 +43,8 @@ class Sample:
     second: bool = True
     named: bool = True
     reference: bool = True
+    single: bool = False
+    step: float = 1e-4
     value_rtol: float = 1e-5
     call: Callable[..., Any] | None = None
     why: str = ""

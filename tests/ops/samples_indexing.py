@@ -69,6 +69,7 @@ SAMPLES = {
     "TopK": [
         S(apart(3, 5), ints(2)).but(outputs=2),
         S(apart(4, 3), ints(4), axis=0, largest=0).but(outputs=2),
+        S(apart(4, 3), ints(2), axis=0, sorted=0).but(outputs=2, reference=False, why="any order is right"),
     ],
     "NonZero": [S(np.array([[0.0, 2.0], [1.0, 0.0]]))],
     "ArgMax": [S(apart(3, 4), axis=1), S(np.array([[1.0, 3.0, 3.0]]), axis=-1, keepdims=0)],

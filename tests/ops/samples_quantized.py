@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from sample import S, Sample, between, ints, normal
+from sample import S, Sample, apart, between, ints, normal
 
 WORDS = np.array([[1, 7, 12, 3], [200, 0, 90, 45]], np.uint8)
-SINGLE = "ONNX has it for single precision at most"
 
 
 def single(numbers: np.ndarray) -> np.ndarray:
@@ -14,16 +13,8 @@ def single(numbers: np.ndarray) -> np.ndarray:
 
 
 def scaled(x: np.ndarray, scale: np.ndarray, zero: np.ndarray | None = None, **attributes) -> Sample:
-    """There is no scale in double precision, so the sample takes a float64 one and narrows it.
-
-    What comes out is linear in the scale: nothing is lost by differences of single precision numbers that are exact.
-    """
-    from nngraph.ops import raw
-
-    def call(s):
-        return raw.DequantizeLinear(x, raw.Cast(s, to="float32"), zero, **attributes)
-
-    return S(scale).but(call=call, rtol=1e-5, why="narrowed to single precision on the way")
+    """A sample that is linear in its scale, so that a large step is exact."""
+    return S(x, scale, zero, **attributes).but(single=True, step=0.1, rtol=1e-5, wrt=(1,))
 
 
 def quiet(*inputs, **attributes) -> Sample:
@@ -37,7 +28,7 @@ SAMPLES = {
         scaled(WORDS, between(0.5, 1, 2), axis=0),
         scaled(WORDS, between(0.5, 1, 2, 2), WORDS[:, :2], axis=1, block_size=3),
     ],
-    "DynamicQuantizeLinear": [S(single(normal(2, 3))).but(outputs=3, wrt=(), why=SINGLE)],
+    "DynamicQuantizeLinear": [S(apart(2, 3)).but(outputs=3, single=True, step=0.01, rtol=1e-5)],
     "QuantizeLinear": [quiet(single(normal(2, 3)), single(0.1), np.uint8(128))],
     "QLinearConv": [
         quiet(

@@ -66,7 +66,7 @@ SAMPLES = {
     ],
     "GRU": [
         *cells("GRU"),
-        cell("GRU", linear_before_reset=1),
+        cell("GRU", linear_before_reset=1, clip=0.7),
         cell("GRU", directions=2, linear_before_reset=1, bias=False, direction="bidirectional"),
         cell(
             "GRU",

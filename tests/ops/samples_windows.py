@@ -20,6 +20,10 @@ def scales(*numbers: float) -> np.ndarray:
     return np.array(numbers, np.float32)
 
 
+def resized(**attributes) -> Sample:
+    return S(normal(1, 2, 5, 6), None, scales(0.6, 1.7), axes=(2, 3), **attributes)
+
+
 X1, X2, X3 = normal(2, 4, 7), normal(2, 4, 6, 7), normal(1, 4, 3, 4, 3)
 POOLED = apart(2, 2, 5, 6)
 POOL = {"kernel_shape": (2, 2), "strides": (2, 2)}
@@ -37,7 +41,7 @@ SAMPLES = {
         S(X2, normal(3, 4, 3, 2), normal(3), strides=(2, 1), pads=(1, 0, 2, 1)),
         S(X2, normal(4, 1, 3, 3), group=4, auto_pad="SAME_UPPER", strides=(2, 2)),
         S(X2, normal(2, 2, 2, 3), group=2, auto_pad="SAME_LOWER"),
-        S(X2, normal(3, 4, 1, 1), strides=(3, 2)),
+        S(X2, normal(3, 4, 1, 1), strides=(3, 2), kernel_shape=(1, 1)),
         S(X3, normal(2, 2, 2, 3, 1), group=2, strides=(1, 2, 2), pads=(0, 1, 0, 1, 0, 0)),
     ),
     "ConvTranspose": fixed(
@@ -78,6 +82,7 @@ SAMPLES = {
         S(POOLED, **POOL),
         S(POOLED, **OVERLAP),
         S(POOLED, **OVERLAP).but(outputs=2),
+        unreferenced(S(POOLED, **OVERLAP, storage_order=1).but(outputs=2)),
         S(POOLED, kernel_shape=(3, 2), strides=(2, 2), auto_pad="SAME_UPPER"),
         S(POOLED, kernel_shape=(2, 2), dilations=(2, 1), auto_pad="VALID"),
         *fixed(S(POOLED, **POOL, ceil_mode=1), why="ceil_mode needs known sizes"),
@@ -96,6 +101,7 @@ SAMPLES = {
         S(POOLED, **POOL),
         S(POOLED, **OVERLAP, p=3),
         S(POOLED, **OVERLAP, p=1),
+        *fixed(unreferenced(S(POOLED, kernel_shape=(2, 2), dilations=(2, 1), ceil_mode=1)), why="ceil_mode"),
         S(POOLED, kernel_shape=(3, 2), strides=(2, 2), auto_pad="SAME_UPPER"),
     ],
     "GlobalAveragePool": [S(normal(2, 3, 4, 2)), S(normal(2, 3, 4))],
@@ -126,6 +132,41 @@ SAMPLES = {
             scales(1, 1, 2, 1, 2),
             mode="linear",
             coordinate_transformation_mode="asymmetric",
+        ),
+        *(
+            unreferenced(resized(**attributes))
+            for attributes in (
+                {"mode": "linear", "antialias": 1},
+                {"mode": "cubic", "antialias": 1, "exclude_outside": 1, "cubic_coeff_a": -0.5},
+                {"mode": "linear", "coordinate_transformation_mode": "half_pixel_symmetric"},
+                {"mode": "nearest", "nearest_mode": "ceil", "coordinate_transformation_mode": "pytorch_half_pixel"},
+            )
+        ),
+        *(
+            unreferenced(
+                S(
+                    *(normal(1, 2, 5, 6), scales(0.1, -0.2, 0.9, 1.1), None, ints(3, 8)),
+                    axes=(2, 3),
+                    mode=mode,
+                    coordinate_transformation_mode="tf_crop_and_resize",
+                    extrapolation_value=1.5,
+                )
+            )
+            for mode in ("linear", "cubic")
+        ),
+        *(
+            unreferenced(
+                S(
+                    normal(1, 2, 3, 4),
+                    None,
+                    None,
+                    ints(5, 9),
+                    axes=(2, 3),
+                    mode="linear",
+                    keep_aspect_ratio_policy=policy,
+                )
+            )
+            for policy in ("not_larger", "not_smaller")
         ),
         why="the weights depend on the sizes",
     ),

@@ -252,3 +252,27 @@ def test_the_gradient_of_a_rotation_turns_back(interleaved: int) -> None:
     feeds = {f"x{k}": a for k, a in enumerate(arrays)}
     back = raw.RotaryEmbedding(weights, arrays[1], -arrays[2], **attributes)
     np.testing.assert_allclose(Session(checked(graph), "cpu").run(feeds)["d"], back, rtol=1e-5, atol=1e-6)
+
+
+RESIZED = [
+    {"mode": "linear"},
+    {"mode": "cubic", "antialias": 1},
+    {"mode": "nearest", "nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"},
+]
+
+
+@pytest.mark.parametrize("by", ["scales", "sizes"])
+@pytest.mark.parametrize("attributes", RESIZED, ids=lambda a: a["mode"])
+def test_resizing_images_of_sizes_known_at_run_time(attributes: dict, by: str) -> None:
+    """The weights are then computed by the runtime, which resizes an identity."""
+    x = np.random.default_rng(2).normal(size=(1, 2, 4, 5)).astype(np.float32)
+
+    def resize(x: Any) -> Any:
+        if by == "scales":
+            return raw.Resize(x, None, np.float32([1.5, 2.0]), axes=(2, 3), **attributes)
+        doubled = raw.Mul(raw.Shape(x, start=2), np.array(2, np.int64))
+        return raw.Resize(x, None, None, raw.Concat(raw.Shape(x, end=2), doubled, axis=0), **attributes)
+
+    known = gradients_of(resize, x, dtype="float32")
+    found = gradients_of(resize, x, dtype="float32", shapes=[("batch", 2, "height", "width")])
+    assert_all_near(found, known, 1e-5)

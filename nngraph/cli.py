@@ -1,4 +1,4 @@
-"""The command line: ``nngraph inspect model.onnx``, ``nngraph export-step model.onnx -o step.onnx``."""
+"""The command line: ``nngraph inspect model.onnx``, ``nngraph check``, ``nngraph export-step -o step.onnx``."""
 
 from __future__ import annotations
 
@@ -67,6 +67,25 @@ def inspect(
         typer.echo(json.dumps({"schema": 1, **summary.to_dict()}, indent=2))
     else:
         _print_summary(summary)
+
+
+@app.command()
+def check(
+    model: Annotated[Path, typer.Argument(help="An .onnx file.", metavar="MODEL")],
+    seconds: Annotated[int, typer.Option(help="Processor time that the attempt may take.", min=1)] = 60,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Try a file from a stranger: a child process checks it and builds a session of the runtime from it.
+
+    Example: nngraph check model.onnx
+    """
+    from nngraph.runtime.isolation import probe
+    from nngraph.serde.reading import open_model
+
+    with _failing(BAD_FILE):
+        open_model(model)
+        probe(model, seconds=seconds)
+    typer.echo(json.dumps({"schema": 1, "ok": True}) if as_json else f"{model}: valid, and the runtime takes it")
 
 
 @contextlib.contextmanager
@@ -238,27 +257,6 @@ def _print_step(facts: dict[str, Any]) -> None:
     for kind, count in facts["state"].items():
         row(f"state {kind}", f"{count['tensors']} tensors ({count['bytes']:,} bytes)")
     console.print(table)
-
-
-@app.command()
-def check(
-    model: Annotated[Path, typer.Argument(help="An .onnx file.", metavar="MODEL")],
-    seconds: Annotated[int, typer.Option(help="Processor time that the attempt may take.", min=1)] = 60,
-) -> None:
-    """Try a model in a child process: is it valid, and does the runtime survive it?
-
-    Example: nngraph check model.onnx
-    """
-    from nngraph.runtime.isolation import probe
-    from nngraph.serde import summarize
-
-    try:
-        summarize(model)
-        probe(model, seconds=seconds)
-    except (FileNotFoundError, ValueError) as error:
-        typer.echo(f"nngraph: {error}", err=True)
-        raise typer.Exit(BAD_FILE) from None
-    typer.echo(f"{model}: valid, and the runtime takes it")
 
 
 def _print_summary(summary: Any) -> None:

@@ -62,6 +62,18 @@ def test_bad_files_end_with_one_line_and_status_3(tmp_path: Path) -> None:
         assert len(result.stderr.strip().splitlines()) == 1
 
 
+def test_check_tries_a_model_in_a_child_process(model_file: Path, tmp_path: Path) -> None:
+    done = run("check", model_file)
+    assert done.returncode == 0 and "the runtime takes it" in done.stdout
+    assert json.loads(run("check", model_file, "--json").stdout) == {"schema": 1, "ok": True}
+    content = model_file.read_bytes().replace(b"MatMul", b"MatNul")  # passes the limits, not the checker
+    (tmp_path / "bad.onnx").write_bytes(content)
+    for path, text in ((tmp_path / "bad.onnx", "MatNul"), (tmp_path / "absent.onnx", "no file")):
+        done = run("check", path)
+        assert done.returncode == 3 and text in done.stderr and done.stdout == ""
+        assert len(done.stderr.strip().splitlines()) == 1
+
+
 def test_usage_errors_end_with_status_2() -> None:
     assert CliRunner().invoke(app, ["inspect"]).exit_code == 2
     assert CliRunner().invoke(app, ["inspekt"]).exit_code == 2
@@ -135,6 +147,6 @@ def test_export_step_says_what_is_wrong(
 
 def test_version_and_help() -> None:
     assert __version__ in CliRunner().invoke(app, ["--version"]).stdout
-    for command in ("inspect", "export-step"):
+    for command in ("inspect", "check", "export-step"):
         shown = CliRunner().invoke(app, [command, "--help"]).stdout
         assert "--json" in shown and "Example" in shown

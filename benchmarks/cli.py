@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,6 +89,10 @@ def _run(options: argparse.Namespace) -> int:
         print(f"warning: this machine is busy (load {load}); the figures will be noise", file=sys.stderr)
     kinds = set(options.kind or ["training"])
     kinds = {"training", "inference", "costs"} if "all" in kinds else kinds
+    path = _output(options, runner.date, kinds)
+    if path is not None and not (options.check or options.warm):
+        runner.keep = lambda: results.save(runner.document(options.quick), path)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if options.check:
             problems = runner.check(workloads)
@@ -109,12 +114,13 @@ def _run(options: argparse.Namespace) -> int:
         rows = [row for row in runner.rows if row["kind"] == kind]
         if rows:
             print(f"\n{title}\n{report.plain(report.table(rows))}")
-    partial = options.quick or options.workload or options.peer
-    document = runner.document(options.quick)
-    path = options.output
-    if path is None and not partial:
-        path = RESULTS / f"{document['date'][:19].replace(':', '')}-{'-'.join(sorted(kinds))}.json"
     if path is not None:
-        results.save(document, path)
         print(f"\nkept in {path}; python -m benchmarks --report writes the page, the picture and the README's table")
     return 0
+
+
+def _output(options: argparse.Namespace, date: str, kinds: set[str]) -> Path | None:
+    """Return the file of the results; None where they are not kept."""
+    if options.output is not None or options.quick or options.workload or options.peer:
+        return options.output
+    return RESULTS / f"{date[:19].replace(':', '')}-{'-'.join(sorted(kinds))}.json"

@@ -37,7 +37,7 @@ class Effort:
     """
 
     rounds: int = 11
-    budget: float = 30.0
+    budget: float = 24.0
     round_seconds: float = 0.25
     least_steps: int = 2
     least_rounds: int = 3
@@ -64,6 +64,7 @@ class Runner:
         effort: how much time rows get.
         threads: how many threads each peer may use.
         say: receives one line about what goes on.
+        keep: called after each row, so that an interrupted run leaves what it has measured.
     """
 
     folder: Path
@@ -71,8 +72,10 @@ class Runner:
     effort: Effort = field(default_factory=Effort)
     threads: int = 2
     say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True)
+    keep: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
+        self.date = datetime.now(UTC).isoformat(timespec="seconds")
         self.work = Path(tempfile.mkdtemp(prefix="nngraph-benchmarks-"))
         self.machine = {**machine.describe(), "nice": os.nice(0)}  # the load is that before the run
         self.found: dict[str, Any] = {}
@@ -180,6 +183,7 @@ class Runner:
 
     def _add(self, row: dict[str, Any], prepared: float = 0.0) -> None:
         self.rows.append(row)
+        self.keep()
         medians = "  ".join(f"{n} {r['median']:.4g}" for n, r in row["results"].items() if "median" in r)
         errors = "".join(f"\n    {n}: {r['error']}" for n, r in row["results"].items() if "error" in r)
         rounds = max((len(r.get("samples", ())) for r in row["results"].values()), default=0)
@@ -301,7 +305,7 @@ class Runner:
         """Return the results so far."""
         return {
             "schema": results.SCHEMA,
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "date": self.date,
             "quick": quick,
             "threads": self.threads,
             "machine": self.machine,

@@ -18,8 +18,6 @@ from typing import Any
 
 __all__ = ["Worker", "main", "steps_for"]
 
-_WARM_UP_SECONDS = 0.3
-
 
 def steps_for(seconds_a_step: float, target: float, least: int, most: int = 200) -> int:
     """Return how many steps fill a round of ``target`` seconds."""
@@ -61,13 +59,20 @@ class Worker:
         self.adapter.set_training_data(*work.data(2 * batch), batch)
         self.adapter.train(1)
         first = time.perf_counter() - start
-        self.count = steps_for(self.adapter.train(2) / 2, target, least)
+        self.run = lambda count: self.adapter.train(count) / count
+        self.count = steps_for(self.run(2), target, least)
+        if self.count > least:
+            # Two short steps say little: what an epoch costs at its end is in them.
+            self._repeat_data(work, batch)
+            self.count = steps_for(self.run(self.count), target, least)
+        self._repeat_data(work, batch)
+        return {"parameters": self.adapter.parameters(), "prepare_seconds": first, "count": self.count}
+
+    def _repeat_data(self, work: Any, batch: int) -> None:
+        """Give the adapter as many batches as a round has: two, again and again."""
         x, y = work.data(2 * batch)
         rows = [k % len(x) for k in range(self.count * batch)]
         self.adapter.set_training_data(x[rows], y[rows], batch)
-        self.run = lambda count: self.adapter.train(count) / count
-        self._warm_up()
-        return {"parameters": self.adapter.parameters(), "prepare_seconds": first, "count": self.count}
 
     def prepare_inference(self, workload: str, weights: str, target: float, batch: int) -> dict[str, Any]:
         """Build unless it is there, run once, and find out how many calls make a round of ``target`` seconds."""
@@ -99,13 +104,7 @@ class Worker:
         self.run = run
         run(2)
         self.count = steps_for(run(2), target, 2, 1000)
-        self._warm_up()
         return {"count": self.count}
-
-    def _warm_up(self) -> None:
-        """Run once what will be timed; a slow step has been warmed up by its first calls."""
-        if self.run(1) < _WARM_UP_SECONDS:
-            self.run(self.count)
 
     def round(self) -> dict[str, Any]:
         """Return the seconds of one step (or call), averaged over one round."""

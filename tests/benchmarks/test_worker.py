@@ -61,10 +61,16 @@ def test_training_is_warmed_up_and_timed_per_step():
     worker = Worker(adapter)
     answer = worker.prepare_training("mlp", "weights", target=0.2, least=2)
     assert answer["parameters"] == 7 and answer["count"] == 4
-    assert adapter.calls == [("build", "mlp", True), ("train", 1), ("train", 2), ("train", 1), ("train", 4)]
+    assert adapter.calls == [("build", "mlp", True), ("train", 1), ("train", 2), ("train", 4)]
     assert len(adapter.rows) == 4 * 128
     np.testing.assert_array_equal(adapter.rows[:128], adapter.rows[256:384])  # two batches, again and again
     assert worker.round() == {"seconds": 0.05}
+
+
+def test_slow_steps_are_not_run_more_often_than_needed():
+    adapter = Counter()
+    assert Worker(adapter).prepare_training("mlp", "weights", target=0.1, least=2)["count"] == 2
+    assert adapter.calls[1:] == [("train", 1), ("train", 2)] and len(adapter.rows) == 2 * 128
 
 
 def test_inference_builds_once_for_all_batches():

@@ -1,7 +1,10 @@
 // A pad to draw digits on, and pictures of digits. A digit is 64 pixels from 0 to 1.
 
-/** Let a person draw on a canvas; `drawn(pixels)` is told after each stroke, and `drawn(null)` when it is cleared. */
-export function makePad(canvas, drawn) {
+/**
+ * Let a person draw on a canvas, over a hint that goes when drawing begins.
+ * `drawn(pixels)` is told after each stroke, and `drawn(null)` when all is cleared.
+ */
+export function makePad(canvas, hint, drawn) {
   const context = canvas.getContext("2d");
   let strokes = [];
   let held = null;
@@ -12,6 +15,7 @@ export function makePad(canvas, drawn) {
   };
   canvas.addEventListener("pointerdown", (event) => {
     canvas.setPointerCapture(event.pointerId);
+    hint.hidden = true;
     held = [place(event)];
     strokes.push(held);
     redraw();
@@ -37,6 +41,7 @@ export function makePad(canvas, drawn) {
   return {
     clear() {
       strokes = [];
+      hint.hidden = false;
       redraw();
       drawn(null);
     },

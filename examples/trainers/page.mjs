@@ -1,16 +1,13 @@
 // The web page around trainer.mjs. `?order=given&epochs=1` trains without shuffling and stops by itself.
-
 import * as ort from "./node_modules/onnxruntime-web/dist/ort.wasm.bundle.min.mjs";
 import { divide, load, readFile, save } from "./digits.mjs";
 import { makePad } from "./pad.mjs";
-import { best, drawCurve, makeBars, paint } from "./pictures.mjs";
+import { best, drawCurve, makeBars, paint, percent } from "./pictures.mjs";
 import { Trainer, gather, shuffled } from "./trainer.mjs";
 
 const BATCH = 32;
 const $ = (id) => document.getElementById(id);
 const wanted = new URLSearchParams(location.search);
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
-
 let trainer, stepBytes, inferenceBytes, reader, model; // reader: a session of the model as it is now
 let seen, unseen, drawing = null, mine = 0, running = false, job, epoch, losses;
 let last = Promise.resolve();
@@ -45,6 +42,7 @@ async function train() {
 async function toggle() {
   running = !running;
   $("start").textContent = running ? "Pause" : "Continue training";
+  $("status").textContent = running ? "Learning…" : "Paused.";
   if (!running) return;
   $("again").disabled = false;
   await job; // a pause begins after the batch at hand
@@ -91,13 +89,12 @@ function take(bytes) {
 
 function describe() {
   const own = mine ? `, ${mine} of them yours` : "";
-  $("count").textContent = `${seen.rows.length} examples to learn from${own}; ${unseen.rows.length} unseen ones to test with.`;
+  $("count").textContent = `${seen.rows.length} examples to learn from${own}; ${unseen.rows.length} unseen ones for tests.`;
   paint($("examples"), seen.rows.slice(-60).reverse(), 20);
 }
 
 function drawn(pixels) {
   drawing = pixels;
-  $("hint").hidden = pixels !== null;
   $("teach").disabled = pixels === null;
   paint($("sees"), pixels ? [pixels] : [], 1);
   if (reader) answer().catch(report);
@@ -125,18 +122,21 @@ async function begin() {
   for (const id of ["epoch", "loss", "accuracy"]) $(id).textContent = "–";
   $("start").textContent = "Start training";
   $("again").disabled = true;
-  $("curve").replaceChildren();
+  drawCurve($("curve"), losses);
   await refresh();
   $("status").textContent = "Ready: the network knows nothing yet.";
 }
 
-const pad = makePad($("pad"), drawn);
+const pad = makePad($("pad"), $("hint"), drawn);
 const showOdds = makeBars($("bars"));
 $("start").onclick = toggle;
 $("again").onclick = () => begin().catch(report);
 $("clear").onclick = () => pad.clear();
 $("teach").onclick = ({ target }) => target.matches("button") && teach(Number(target.textContent));
-$("sample").onclick = () => { pad.clear(); drawn(unseen.rows[Math.floor(Math.random() * unseen.rows.length)]); };
+$("sample").onclick = () => {
+  pad.clear();
+  drawn(unseen.rows[Math.floor(Math.random() * unseen.rows.length)]);
+};
 $("file").onchange = ({ target }) => readFile(target.files[0]).then(take).catch(report);
 $("download").onclick = () => save(model, "digits.onnx");
 try {

@@ -13,6 +13,11 @@ export function paint(canvas, rows, columns) {
 
 /** Draw the losses of batches as dots and their trend as a line, on a logarithmic scale. */
 export function drawCurve(svg, losses) {
+  if (losses.length === 0) {
+    svg.innerHTML = '<text x="300" y="120" text-anchor="middle">The curve begins when training does.</text>';
+    svg.setAttribute("aria-label", "Loss curve: not trained yet");
+    return;
+  }
   const every = Math.ceil(losses.length / 300); // at most 300 points
   const [low, high] = [Math.min(...losses, 0.3), Math.max(...losses, 1)].map(Math.log10);
   const x = (k) => (52 + (538 * k) / Math.max(losses.length - 1, 1)).toFixed(1);
@@ -50,3 +55,6 @@ export function makeBars(list) {
 
 /** Return the place of the largest number. */
 export const best = (odds) => odds.indexOf(Math.max(...odds));
+
+/** Return a share as a text. */
+export const percent = (share) => `${(100 * share).toFixed(1)} %`;

@@ -138,6 +138,7 @@ def test_the_trainers_need_no_nngraph_and_are_short() -> None:
 
     assert lines("train.py") <= 150
     assert lines("trainer.mjs", "train.mjs") <= 150
+    assert lines("page.mjs") <= 150
 
 
 def test_the_files_are_plain_onnx(tmp_path: Path) -> None:

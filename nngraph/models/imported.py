@@ -6,6 +6,7 @@ import base64
 import os
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -385,6 +386,9 @@ _PARAMETERS = {
 
 _MASKING = ("Add", "Mul", "Sub", "Where")
 
+_MOST_FILLED = 2 << 30
+"""Bytes of weights that come from a file without being in it; a file of 100 bytes may ask for any number."""
+
 
 def _is_statistic(node: Node, position: int) -> bool:
     return not node.domain and position in _STATISTICS.get(node.op, ())
@@ -411,7 +415,8 @@ def _is_mask(value: Value) -> bool:
 
 
 def _store_filled(graph: Graph, stored: set[str]) -> None:
-    """Store weights that the file makes with ConstantOfShape as arrays."""
+    """Store weights that the file makes with ConstantOfShape as arrays, until they would take too much memory."""
+    budget = _MOST_FILLED
     for node in graph:
         shape = node.inputs[0] if node.op == "ConstantOfShape" and not node.domain else None
         if shape is None or shape.data is None or not is_float(node.output.dtype):
@@ -420,7 +425,11 @@ def _store_filled(graph: Graph, stored: set[str]) -> None:
             continue
         fill = np.asarray(node.attributes.get("value", np.zeros(1, np.float32)))
         value, name = node.output, node.output.name
-        array = np.full(tuple(int(d) for d in shape.data), fill.reshape(-1)[0], fill.dtype)
+        dims = tuple(int(d) for d in shape.data)
+        budget -= prod(dims) * fill.itemsize
+        if budget < 0:
+            return
+        array = np.full(dims, fill.reshape(-1)[0], fill.dtype)
         array.flags.writeable = False
         constant = graph.add_constant(array, name)
         value.replace_uses(constant)

@@ -195,6 +195,16 @@ def test_without_limits_a_child_process_meets_what_crashes(
             nngraph.load_onnx(source, untrusted=True)
 
 
+def test_weights_that_are_not_in_the_file_are_not_made_without_limit() -> None:
+    model = parsed(
+        "g (float[n, 65536] x) => (float[n, 65536] y) <int64[2] s = {65536, 65536}>"
+        "{ w = ConstantOfShape<value = float[1] {0.5}>(s) y = MatMul(x, w) }"
+    )
+    before = rss()
+    assert nngraph.load_onnx(model).weights == []
+    assert rss() - before < 50 << 20
+
+
 def test_an_untrusted_model_that_is_good_loads(folder: Path) -> None:
     hostile.write(folder, hostile.good())
     assert nngraph.load_onnx(folder / "model.onnx", untrusted=True).output_names == ["y"]

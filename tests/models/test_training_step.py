@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 import nngraph as keras
 from nngraph import Input, Model, Sequential, layers, ops
@@ -326,6 +326,64 @@ def test_a_batch_size_that_must_be_known(tmp_path: Path) -> None:
     told = about(tmp_path / "step.onnx")
     assert told["batch_size"] == 4 and told["inputs"][0]["shape"] == [4, 3]
     assert told["inference"]["inputs"][0]["shape"] == ["batch", 3]
+
+
+def test_other_faults_than_the_batch_size_speak_for_themselves(tmp_path: Path) -> None:
+    def broken(y: Any, p: Any) -> Any:
+        raise ValueError("this loss is broken")
+
+    model = Sequential([Input((3,)), layers.Dense(2)])
+    model.compile("sgd", broken)
+    with pytest.raises(ValueError, match="this loss is broken") as caught:
+        model.export(tmp_path / "step.onnx", format="onnx_training", verbose=False)
+    assert "how many rows" not in str(caught.value)
+
+
+def test_an_imported_model_trains_and_keeps_its_nodes(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("BatchNormalization", ["x", "scale", "shift", "mean", "var"], ["n"], name="normalize"),
+        helper.make_node("Gemm", ["n", "w", "b"], ["g"], name="head", transB=1),
+        helper.make_node("Dropout", ["g"], ["d"], name="dropout"),
+        helper.make_node("Softmax", ["d"], ["p"], name="odds"),
+    ]
+    arrays = {
+        "scale": np.float32([1, 2, 3, 4]),
+        "shift": np.float32([0, 1, 0, 1]),
+        "mean": np.float32([0.5, 0, 0, 0]),
+        "var": np.float32([1, 1, 2, 1]),
+        "w": rng().normal(size=(3, 4)).astype("float32"),
+        "b": np.float32([0, 1, 0]),
+    }
+    file = helper.make_model(
+        helper.make_graph(
+            nodes,
+            "net",
+            [helper.make_tensor_value_info("x", 1, ["rows", 4])],
+            [helper.make_tensor_value_info("p", 1, ["rows", 3])],
+            [numpy_helper.from_array(a, n) for n, a in arrays.items()],
+        ),
+        opset_imports=[helper.make_opsetid("", 17)],
+    )
+    onnx.save(file, tmp_path / "net.onnx")
+    model = keras.load_onnx(tmp_path / "net.onnx")
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.export(tmp_path / "step.onnx", format="onnx_training", verbose=False)
+    trainer = TRAIN.Trainer(tmp_path / "step.onnx")
+    assert {s["input"]: s["kind"] for s in trainer.about["state"] if s["input"] in arrays} == {
+        **dict.fromkeys(["scale", "shift", "w", "b"], "weight"),
+        **dict.fromkeys(["mean", "var"], "statistic"),
+    }
+    x, y = rng().normal(size=(8, 4)).astype("float32"), rng().integers(0, 3, 8)
+    for rows in (slice(0, 8), slice(0, 5)):
+        there = trainer.step(x[rows], y[rows])
+        assert float(there["loss"]) == pytest.approx(model.train_on_batch(x[rows], y[rows]), rel=1e-5)
+    trainer.save(tmp_path / "trained.onnx")
+    trained = onnx.load(tmp_path / "trained.onnx")
+    assert [(n.name, n.op_type) for n in trained.graph.node if n.op_type != "Identity"] == [
+        (n.name, n.op_type) for n in nodes
+    ]
+    (predicted,) = onnxruntime.InferenceSession(tmp_path / "trained.onnx").run(None, {"x": x})
+    np.testing.assert_allclose(predicted, model.predict(x, verbose=0), rtol=1e-4, atol=1e-5)
 
 
 def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:

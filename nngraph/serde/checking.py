@@ -29,19 +29,26 @@ def check_model(model: onnx.ModelProto, *, name: str = "the model", full: bool =
 
 
 def _checkable(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model, or a copy of it without two things that the checker refuses and runtimes take.
+    """Return the model, or a copy of it without three things that the checker refuses and runtimes take.
 
-    Outputs need not say their shape, and onnx cannot infer MeanVarianceNormalization unless its default is written out.
+    Outputs need not say their shape, onnx cannot infer MeanVarianceNormalization unless its default is written out, and
+    it deprecated the first GroupNormalization, which files of opsets 18 to 20 hold.
     """
     nodes = model.graph.node
+    opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
+    retired = [k for k, n in enumerate(nodes) if n.op_type == "GroupNormalization" and 18 <= opset < 21]
     defaults = [k for k, n in enumerate(nodes) if n.op_type == "MeanVarianceNormalization" and not n.attribute]
     shaped = [o for o in model.graph.output if not _lacks_shape(o)]
-    if not defaults and len(shaped) == len(model.graph.output):
+    if not defaults and not retired and len(shaped) == len(model.graph.output):
         return model
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     for k in defaults:
         copy.graph.node[k].attribute.append(onnx.helper.make_attribute("axes", [0, 2, 3]))
+    for k in retired:  # the checker lets operators of unknown domains pass
+        copy.graph.node[k].domain = "nngraph.retired"
+    if retired:
+        copy.opset_import.add(domain="nngraph.retired", version=1)
     del copy.graph.output[:]
     copy.graph.output.extend(shaped)
     return copy

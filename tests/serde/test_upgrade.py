@@ -15,7 +15,9 @@ from onnx import defs, helper, version_converter
 
 from nngraph.ir import TensorType
 from nngraph.proto import attribute_to_proto
+from nngraph.runtime import Session
 from nngraph.schema import OPSET
+from nngraph.serde import from_proto
 from nngraph.serde.upgrade import RULES, upgrade_node
 
 
@@ -283,6 +285,24 @@ def test_names_and_metadata_stay() -> None:
     assert node.op_type == "Softmax" and node.attribute[0].i == 1  # the file's own node is as it was
 
 
+def test_the_reader_upgrades_whole_files() -> None:
+    chosen = {case.op: case for case in CASES if case.op in RULES and case.op not in RUNS_AT}
+    assert len(chosen) > 25
+    for case in chosen.values():
+        model, feeds = old_model(*case[:4], outputs=case.outputs, constants=case.constants)
+        expected = run(model, feeds)
+        for entry, value in zip(model.graph.output, expected, strict=True):
+            dtype = helper.np_dtype_to_tensor_dtype(value.dtype)
+            entry.CopyFrom(helper.make_tensor_value_info(entry.name, dtype, value.shape))
+        graph = from_proto(model)
+        found = Session(graph, "cpu").run(feeds)
+        for name, value in zip(graph.output_names, expected, strict=True):
+            half = value.dtype == np.float16
+            np.testing.assert_allclose(
+                found[name], value, 2e-3 if half else 1e-4, 1e-3 if half else 1e-5, err_msg=case.op
+            )
+
+
 # -- what the runtime does not execute -------------------------------------------------------------------------------
 
 
@@ -419,6 +439,9 @@ def test_scan_with_a_batch_axis(backwards: bool) -> None:
     np.testing.assert_allclose(seen, np.clip(sums, -1.5, 1.5), 1e-5)
     for a, b in zip(run(model, feeds), (last, seen), strict=True):
         np.testing.assert_allclose(b, a, 1e-5)
+    imported = Session(from_proto(model), "cpu").run(feeds)  # the reader upgrades the bodies inside of bodies too
+    np.testing.assert_allclose(imported["last"], last, 1e-5)
+    np.testing.assert_allclose(imported["all"], seen, 1e-5)
 
 
 # -- nothing is forgotten --------------------------------------------------------------------------------------------

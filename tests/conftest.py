@@ -64,7 +64,7 @@ def _private_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def _same_seed() -> Iterator[None]:
-    """Start every test from one seed, so that its result does not depend on the tests before it."""
+    """Start every test from one seed and one way of talking, so that no test depends on those before it."""
     from nngraph import config
 
     random.seed(1234)
@@ -72,3 +72,4 @@ def _same_seed() -> Iterator[None]:
     config.set_global_seed(1234)
     yield
     config.set_global_seed(None)
+    config.enable_interactive_logging()

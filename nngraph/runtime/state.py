@@ -38,16 +38,25 @@ class Group:
         Group.layout += 1
 
 
-class Cell:
-    """The storage of one variable: its array, and while a step drives it, a second one to write to."""
+_SHARED_BYTES = 1 << 16
+"""Arrays of this size or more are shared with the runtime while no step writes them; smaller ones are copied."""
 
-    __slots__ = ("__weakref__", "_arrays", "_buffers", "_device", "_host", "group")
+
+class Cell:
+    """The storage of one variable: its array, and while a step writes it, a second one to write to.
+
+    What no step writes (frozen weights, a model that only predicts) is not copied: the runtime reads the array where it
+    lies, be it in a file.
+    """
+
+    __slots__ = ("__weakref__", "_arrays", "_buffers", "_device", "_host", "_shared", "group")
 
     def __init__(self, value: np.ndarray[Any, Any]) -> None:
         self._host: np.ndarray[Any, Any] | None = value
-        self._buffers: list[Any] = []
-        self._arrays: list[np.ndarray[Any, Any]] = []  # on CPU, the arrays that the runtime's buffers alias
+        self._buffers: dict[int, Any] = {}  # by parity
+        self._arrays: dict[int, np.ndarray[Any, Any]] = {}  # on CPU, the arrays that the runtime's buffers alias
         self._device = "cpu"
+        self._shared = True  # others may hold the current array, so it is replaced and never written to
         self.group: Group | None = None
 
     def read(self) -> np.ndarray[Any, Any]:
@@ -67,39 +76,54 @@ class Cell:
 
     def snapshot(self) -> np.ndarray[Any, Any]:
         """Return the current value as an array that no later step or assignment changes."""
-        return self.read() if not self._buffers else np.array(self.read())
+        return self.read() if self._shared else np.array(self.read())
 
     def write(self, value: np.ndarray[Any, Any]) -> None:
         """Set the current value; shape and dtype must stay."""
         if not self._buffers:
             self._host = np.array(value, order="C")
-            return
-        assert self.group is not None
-        if self._device == "cpu":
-            np.copyto(self._arrays[self.group.parity], value)
-        else:
+        elif self._device != "cpu":
+            assert self.group is not None
             self._buffers[self.group.parity].update_inplace(np.asarray(value, order="C"))
+        elif self._shared:
+            self._hold(np.array(value, order="C"), written=False)
+        else:
+            assert self.group is not None
+            np.copyto(self._arrays[self.group.parity], value)
 
-    def place(self, device: str) -> None:
-        """Give the cell its two buffers on a device; the current value goes along."""
-        if self._buffers and self._device == device:
+    def place(self, device: str, *, written: bool) -> None:
+        """Give the cell its buffer on a device, and with ``written`` a second one; the current value goes along."""
+        if self._buffers and self._device == device and (len(self._buffers) == 2 or not written):
             return
-        value = np.array(self.read(), order="C")
-        ort = onnxruntime()
+        value = self.read()
         if self.group is None:
             Group((self,), fresh=True)
         assert self.group is not None
         if device == "cpu":
-            self._arrays = [value, value.copy()]
-            self._buffers = [to_runtime(a) for a in self._arrays]
+            self._shared = not written and value.nbytes >= _SHARED_BYTES
+            # The runtime's kernels expect aligned memory; arrays mapped from a file may lie anywhere.
+            value = np.require(value, requirements=["C", "A"]) if self._shared else np.array(value, order="C")
+            self._hold(value, written)
         else:
-            self._arrays = []
-            self._buffers = [ort.OrtValue.ortvalue_from_numpy(value, device, 0) for _ in range(2)]
+            make = onnxruntime().OrtValue.ortvalue_from_numpy
+            value = np.require(value, requirements=["C", "A"])
+            parity = self.group.parity
+            self._arrays = {}
+            self._buffers = {p: make(value, device, 0) for p in ((parity, parity ^ 1) if written else (parity,))}
+            self._shared = False
+            Group.layout += 1
         self._host = None
         self._device = device
 
+    def _hold(self, value: np.ndarray[Any, Any], written: bool) -> None:
+        assert self.group is not None
+        parity = self.group.parity
+        self._arrays = {parity: value, parity ^ 1: np.empty_like(value)} if written else {parity: value}
+        self._buffers = {p: to_runtime(a) for p, a in self._arrays.items()}
+        Group.layout += 1  # bound steps must look for the buffers anew
+
     def buffer(self, parity: int) -> Any:
-        """Return one of the two runtime values."""
+        """Return one of the runtime values."""
         return self._buffers[parity]
 
 
@@ -127,8 +151,8 @@ class _Bound:
         # A pass may have found that a variable does not matter.
         self._state = [(name, out, cell) for name, out, cell in state if name in known or out is not None]
         self._read_names = known
-        for _, _, cell in self._state:
-            cell.place(session.device)
+        for _, out, cell in self._state:
+            cell.place(session.device, written=out is not None)
         self._written = [cell for _, out, cell in self._state if out is not None]
         _align_groups(self._written)
         self._bindings: dict[tuple[int, ...], Any] = {}

@@ -465,7 +465,11 @@ _node(
 _node("random numbers for a petabyte", "takes 1048576.0 GiB|takes 1.0e", "RandomNormal", names="", shape=[2**24, 2**24])
 _node("a cast to nothing", "no element type", "Cast", [2], to=9999)
 _node("an order of axes that is none", "no order of axes", "Transpose", [2, 3], perm=[0, 0])
-_node("parts that are not there", "the node has 1 outputs", "Split", [6], num_outputs=3)
+_graph(
+    "more parts than it is cut into",
+    "g (float[6] x) => (float[a] p, float[b] q, float[c] r) { p, q, r = Split<num_outputs = 2>(x) }",
+    "'num_outputs' is 2, but the node has 3 outputs",
+)
 _node(
     "no groups to normalise",
     "'num_groups' is 0",

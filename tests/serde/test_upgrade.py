@@ -303,6 +303,19 @@ def test_the_reader_upgrades_whole_files() -> None:
             )
 
 
+def test_resize_leaves_out_what_it_does_not_use() -> None:
+    node = helper.make_node("Resize", ["x", "roi", "scales", "sizes"], ["y"], mode="cubic")
+    (new,) = upgrade_node(node, 11, Scope({}, {}, [0]))
+    assert list(new.input) == ["x", "", "", "sizes"]
+    node = helper.make_node(
+        "Resize", ["x", "roi", "scales"], ["y"], coordinate_transformation_mode="tf_crop_and_resize"
+    )
+    assert upgrade_node(node, 11, Scope({}, {}, [0]))[0].input[1] == "roi"
+    node = helper.make_node("Resize", ["x", "", "scales"], ["y"], coordinate_transformation_mode="tf_half_pixel_for_nn")
+    with pytest.raises(ValueError, match="without nearest_mode='floor'"):
+        upgrade_node(node, 11, Scope({}, {}, [0]))
+
+
 # -- what the runtime does not execute -------------------------------------------------------------------------------
 
 

@@ -122,7 +122,7 @@ def check_attributes(node: onnx.NodeProto, opset: int | None, where: str) -> Non
         _check_content(attribute, here)
         if standard:
             _check_numbers(node.op_type, attribute, here)
-            if node.op_type == "Split" and attribute.name == "num_outputs" and attribute.i != len(node.output):
+            if node.op_type == "Split" and attribute.name == "num_outputs" and attribute.i < len(node.output):
                 raise refuse(here, f"is {attribute.i}, but the node has {len(node.output)} outputs")
 
 

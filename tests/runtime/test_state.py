@@ -8,7 +8,11 @@ import pytest
 from nngraph.ir import Graph, Node, TensorType
 from nngraph.runtime import BoundCall, BoundStep, Cell, Session
 
+SIZE = 20_000
+"""Large enough that arrays are shared with the runtime while nothing writes them."""
+
 F32 = TensorType("float32", (3,))
+LARGE = TensorType("float32", (SIZE,))
 
 
 def adder(written: list[str], read: list[str]) -> Graph:
@@ -102,3 +106,53 @@ def test_calls_return_arrays_of_their_own(cells: dict[str, Cell]) -> None:
     assert first.tolist() == [4.0] * 3  # a becomes 0 + 1 + 2, and x is added once more
     assert second.tolist() == [15.0] * 3  # a becomes 3 + 5 + 2
     assert cells["a"].read().tolist() == [10.0] * 3
+
+
+def scaled() -> Graph:
+    """A graph that reads a large variable: x + w."""
+    graph = Graph("scaled")
+    x, w = graph.add_input("x", LARGE), graph.add_input("w", LARGE)
+    graph.set_outputs([graph.append(Node("Add", [x, w], {}), [LARGE]).output], ["y"])
+    return graph
+
+
+def test_what_nothing_writes_is_read_where_it_lies() -> None:
+    array = np.arange(SIZE, dtype=np.float32)
+    cell = Cell(array)
+    call = BoundCall(Session(scaled(), "cpu"), [("w", None, cell)], ["x"], ["y"])
+    zeros = np.zeros(SIZE, np.float32)
+    np.testing.assert_array_equal(call([zeros])[0], array)
+    assert np.shares_memory(cell.read(), array)
+    before = cell.snapshot()
+    cell.write(zeros + 7)  # an assignment replaces the array: others may hold it
+    assert call([zeros])[0].tolist() == [7.0] * SIZE
+    assert array[5] == before[5] == 5.0
+
+
+def test_an_array_that_cannot_be_written_is_copied_once_a_step_writes_it() -> None:
+    array = np.arange(SIZE, dtype=np.float32)
+    array.flags.writeable = False
+    cell = Cell(array)
+    predict = BoundCall(Session(scaled(), "cpu"), [("w", None, cell)], ["x"], ["y"])
+    ones = np.ones(SIZE, np.float32)
+    assert predict([ones])[0][3] == 4.0
+    graph = scaled()
+    new = graph.outputs[0]
+    graph.set_outputs([new, graph.append(Node("Neg", [new], {}), [LARGE]).output], ["new_w", "z"])
+    step = BoundStep(Session(graph, "cpu"), [("w", "new_w", cell)], ["x"], ["z"])
+    step.data["x"][:] = 1.0
+    for k in range(1, 4):
+        step.run()
+        assert predict([ones])[0][3] == 4.0 + k  # the other session follows to the new buffers
+    snapshot = cell.snapshot()
+    step.run()
+    assert snapshot[3] == 6.0
+    assert array[3] == 3.0
+
+
+def test_unaligned_arrays_are_aligned_for_the_runtime() -> None:
+    content = bytes(1) + np.arange(SIZE, dtype=np.float32).tobytes()
+    array = np.frombuffer(content, np.float32, SIZE, 1)
+    assert not array.flags.aligned
+    call = BoundCall(Session(scaled(), "cpu"), [("w", None, Cell(array))], ["x"], ["y"])
+    np.testing.assert_array_equal(call([np.zeros(SIZE, np.float32)])[0], array)

@@ -37,6 +37,11 @@ def parser() -> argparse.ArgumentParser:
         "--envs", type=Path, default=environments.default_folder(), help="where environments lie (default: %(default)s)"
     )
     add("--threads", type=int, default=2, help="threads of each peer (default: %(default)s)")
+    add(
+        "--cpu",
+        action="store_true",
+        help="processor time of one thread, for a busy machine; not kept",
+    )
     add("--output", type=Path, help="write the results to this file, whatever was run")
     return made
 
@@ -82,10 +87,10 @@ def _setup(names: Sequence[str], folder: Path) -> int:
 def _run(options: argparse.Namespace) -> int:
     names = list(options.peer or (QUICK_PEERS if options.quick and not options.check else ()))
     effort = Effort.none() if options.warm else Effort.quick() if options.quick else Effort()
-    runner = Runner(options.envs, names, effort, options.threads)
+    runner = Runner(options.envs, names, effort, 1 if options.cpu else options.threads, options.cpu)
     workloads = list(options.workload or WORKLOADS)
     load = runner.machine["load"]
-    if load > 0.5 and not (options.check or options.warm):
+    if load > 0.5 and not (options.check or options.warm or options.cpu):
         print(f"warning: this machine is busy (load {load}); the figures will be noise", file=sys.stderr)
     kinds = set(options.kind or ["training"])
     kinds = {"training", "inference", "costs"} if "all" in kinds else kinds
@@ -121,6 +126,6 @@ def _run(options: argparse.Namespace) -> int:
 
 def _output(options: argparse.Namespace, date: str, kinds: set[str]) -> Path | None:
     """Return the file of the results; None where they are not kept."""
-    if options.output is not None or options.quick or options.workload or options.peer:
+    if options.output is not None or options.quick or options.cpu or options.workload or options.peer:
         return options.output
     return RESULTS / f"{date[:19].replace(':', '')}-{'-'.join(sorted(kinds))}.json"

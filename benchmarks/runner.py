@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import checking, environments, machine, results
+from benchmarks.clock import CLOCK
 from benchmarks.peers import OURS, PEERS, Peer, select
 from benchmarks.processes import Failure, Process, compile_caches, environment_of
 from benchmarks.schedule import interleave
@@ -63,6 +64,7 @@ class Runner:
         names: the peers' names; all when empty. nngraph always takes part.
         effort: how much time rows get.
         threads: how many threads each peer may use.
+        cpu: measure processor time instead of wall time.
         say: receives one line about what goes on.
         keep: called after each row, so that an interrupted run leaves what it has measured.
     """
@@ -71,6 +73,7 @@ class Runner:
     names: Sequence[str] = ()
     effort: Effort = field(default_factory=Effort)
     threads: int = 2
+    cpu: bool = False
     say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True)
     keep: Callable[[], None] = lambda: None
 
@@ -112,7 +115,8 @@ class Runner:
         if python is None:
             raise Failure("no environment; make it with --setup")
         log = self.work / f"{peer.name}.log"
-        process = Process(peer, python, self.threads, log, environ or compile_caches(self.folder / "compiled"))
+        environ = environ or compile_caches(self.folder / "compiled")
+        process = Process(peer, python, self.threads, log, {**environ, CLOCK: "cpu" if self.cpu else "wall"})
         process.hello()
         return process
 
@@ -306,7 +310,7 @@ class Runner:
         return {
             "schema": results.SCHEMA,
             "date": self.date,
-            "quick": quick,
+            "quick": quick or self.cpu,
             "threads": self.threads,
             "machine": self.machine,
             "peers": self.found,

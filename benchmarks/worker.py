@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 import traceback
 from collections.abc import Callable
 from typing import Any
+
+from benchmarks.clock import now
 
 __all__ = ["Worker", "main", "steps_for"]
 
@@ -54,11 +55,11 @@ class Worker:
         """Build, run the first step, and find out how many steps make a round of ``target`` seconds."""
         work = _workload(workload)
         batch = batch or work.batch
-        start = time.perf_counter()
+        start = now()
         self.adapter.build(work, True, weights)
         self.adapter.set_training_data(*work.data(2 * batch), batch)
         self.adapter.train(1)
-        first = time.perf_counter() - start
+        first = now() - start
         self.run = lambda count: self.adapter.train(count) / count
         self.count = steps_for(self.run(2), target, least)
         if self.count > least:
@@ -77,13 +78,13 @@ class Worker:
     def prepare_inference(self, workload: str, weights: str, target: float, batch: int) -> dict[str, Any]:
         """Build unless it is there, run once, and find out how many calls make a round of ``target`` seconds."""
         work = _workload(workload)
-        start = time.perf_counter()
+        start = now()
         if self.built != workload:
             self.adapter.build(work, True, weights)
             self.built = workload
         self.adapter.set_inference_data(work.data(batch)[0])
         self.adapter.infer()
-        first = time.perf_counter() - start
+        first = now() - start
         return {"prepare_seconds": first, **self._calls(self.adapter.infer, target)}
 
     def prepare_predict(self, workload: str, weights: str, target: float) -> dict[str, Any]:
@@ -96,10 +97,10 @@ class Worker:
 
     def _calls(self, call: Callable[[], Any], target: float) -> dict[str, Any]:
         def run(count: int) -> float:
-            start = time.perf_counter()
+            start = now()
             for _ in range(count):
                 call()
-            return (time.perf_counter() - start) / count
+            return (now() - start) / count
 
         self.run = run
         run(2)
@@ -129,11 +130,11 @@ class Worker:
         """Return the seconds from nothing but the imported module to a finished first training step."""
         work = _workload(workload)
         x, y = work.data(work.batch)
-        start = time.perf_counter()
+        start = now()
         self.adapter.build(work, True, weights)
         self.adapter.set_training_data(x, y, work.batch)
         self.adapter.train(1)
-        return {"seconds": time.perf_counter() - start}
+        return {"seconds": now() - start}
 
     def memory(self, workload: str, weights: str, steps: int) -> dict[str, Any]:
         """Return this process's peak resident bytes: after the import, and after some training steps."""
@@ -199,9 +200,9 @@ def main() -> None:
     import importlib
 
     module, name = adapter.split(":")
-    start = time.perf_counter()
+    start = now()
     made = getattr(importlib.import_module(module), name)(int(threads), **json.loads(options))
-    print(json.dumps({"import_seconds": time.perf_counter() - start}), file=answers, flush=True)
+    print(json.dumps({"import_seconds": now() - start}), file=answers, flush=True)
     serve(Worker(made), sys.stdin, answers)
 
 

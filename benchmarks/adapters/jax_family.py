@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import time
 from typing import Any
 
 import jax
@@ -11,6 +10,7 @@ import numpy as np
 from jax import numpy as jnp
 
 from benchmarks.adapters.base import LEARNING_RATE, Adapter, adam_epsilon, read_weights
+from benchmarks.clock import now
 from benchmarks.workloads import Workload
 from benchmarks.workloads.jax_models import MODELS, STATISTICS
 
@@ -70,11 +70,11 @@ class JaxAdapter(Adapter):
         ]
 
     def train(self, steps: int) -> float:
-        start = time.perf_counter()
+        start = now()
         for x, y in self.batches[:steps]:
             self.state, loss = self.step(self.state, x, y)
         jax.block_until_ready((self.state, loss))
-        return time.perf_counter() - start
+        return now() - start
 
     def loss(self) -> float:
         self.state, loss = self.step(self.state, *self.batches[0])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-import time
 import zlib
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.adapters.base import LEARNING_RATE, Adapter, read_weights
+from benchmarks.clock import now
 from benchmarks.workloads import Workload
 from benchmarks.workloads.keras_models import MODELS
 
@@ -104,9 +104,9 @@ class KerasAdapter(Adapter):
 
     def epoch(self, x: np.ndarray, y: np.ndarray, batch: int) -> float:
         """Return the seconds of one call of ``fit`` for one epoch with the progress bar on."""
-        start = time.perf_counter()
+        start = now()
         self.model.fit(x, y, batch_size=batch, epochs=1, verbose=1)
-        return time.perf_counter() - start
+        return now() - start
 
     def close(self) -> None:
         self.model = None
@@ -134,11 +134,11 @@ def _clock(keras: Any) -> Any:
 
         def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
             if batch == 0:
-                self.start = time.perf_counter()
+                self.start = now()
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             self.loss = float((logs or {})["loss"])
-            self.seconds = time.perf_counter() - self.start
+            self.seconds = now() - self.start
 
     return Clock()
 

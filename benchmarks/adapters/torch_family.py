@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gc
-import time
 
 import numpy as np
 import torch
 from torch.nn import functional
 
 from benchmarks.adapters.base import LEARNING_RATE, Adapter, adam_epsilon, read_weights
+from benchmarks.clock import now
 from benchmarks.workloads import Workload
 from benchmarks.workloads.torch_models import MODELS, as_layout, load_weights
 
@@ -69,11 +69,11 @@ class TorchAdapter(Adapter):
         return loss
 
     def train(self, steps: int) -> float:
-        start = time.perf_counter()
+        start = now()
         for number in range(steps):
             loss = self._step(number)
         loss.item()
-        return time.perf_counter() - start
+        return now() - start
 
     def loss(self) -> float:
         return self._step(0).item()
@@ -88,7 +88,7 @@ class TorchAdapter(Adapter):
 
     def epoch(self, x: np.ndarray, y: np.ndarray, batch: int) -> float:
         """Return the seconds of one epoch in a new order with loss and accuracy, as a plain loop."""
-        start = time.perf_counter()
+        start = now()
         inputs, targets = torch.from_numpy(x), torch.from_numpy(y).long()
         loss_sum, correct = torch.zeros(()), torch.zeros((), dtype=torch.int64)
         for rows in torch.randperm(len(x)).split(batch):
@@ -101,7 +101,7 @@ class TorchAdapter(Adapter):
                 loss_sum += loss * len(rows)
                 correct += (logits.argmax(1) == targets[rows]).sum()
         print(f"loss {loss_sum.item() / len(x):.4f}, accuracy {correct.item() / len(x):.4f}")
-        return time.perf_counter() - start
+        return now() - start
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return the logits of new rows."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import runpy
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from benchmarks.adapters.base import Adapter
 from benchmarks.worker import Worker, serve
@@ -106,3 +109,13 @@ def test_peak_memory_grows_with_what_is_touched():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert 45_000_000 < int(done.stdout) < 100_000_000
+
+
+@pytest.mark.parametrize(("clock", "name"), [("cpu", "process_time"), ("wall", "perf_counter"), (None, "perf_counter")])
+def test_clock(clock: str | None, name: str, monkeypatch):
+    if clock is None:
+        monkeypatch.delenv("NNGRAPH_BENCHMARK_CLOCK", raising=False)
+    else:
+        monkeypatch.setenv("NNGRAPH_BENCHMARK_CLOCK", clock)
+    found = runpy.run_path(str(ROOT / "benchmarks" / "clock.py"))
+    assert found["now"] is getattr(time, name)

@@ -25,6 +25,7 @@ class OpDef:
         domain: ``""`` for ai.onnx, ``"nngraph"`` for composites.
         vjp: the gradient rule; see ``nngraph.ops.vjp``. ``None`` when nobody wrote one.
         no_gradient: the reason why the operator passes no gradient on, such as ``"piecewise constant"``.
+        refusal: why there is no gradient rule although derivatives exist; differentiating raises an error that says so.
         expand: the meaning of a composite, or another form of a standard operator that the runtime cannot compute in
             float64 with that precision: a function of input tensors and attributes.
         expand_node: puts that form into a graph in place of a node (set together with ``expand``).
@@ -37,6 +38,7 @@ class OpDef:
     domain: str = ""
     vjp: Callable[..., Any] | None = None
     no_gradient: str = ""
+    refusal: str = ""
     expand: Callable[..., Any] | None = None
     expand_node: Callable[[Any], None] | None = None
     random: bool = False

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nngraph.ir import Graph, Node, Value, is_float, numpy_dtype
+from nngraph.ir import Graph, Node, OpaqueType, Value, is_float, numpy_dtype
 from nngraph.ops import raw
 from nngraph.ops.trace import Trace, apply, current_trace
 from nngraph.ops.vjp import rule_attributes, rule_of
@@ -167,14 +167,14 @@ def _reads(node: Node) -> Iterator[Value]:
 
 
 def _depends_on(graph: Graph, xs: Sequence[Value]) -> set[Value]:
-    """The floating values that depend on ``xs``."""
+    """The floating values that depend on ``xs``, and the sequences, so that no gradient is lost in them."""
     active = set(xs)
     for node in graph:
         entry = lookup(node.op, node.domain)
         if entry is not None and entry.vjp is None and entry.no_gradient:
             continue
         if any(v in active for v in _reads(node)):
-            active.update(o for o in node.outputs if is_float(o.dtype))
+            active.update(o for o in node.outputs if is_float(o.dtype) or isinstance(o.type, OpaqueType))
     return active
 
 
@@ -186,13 +186,20 @@ def _require_rules(nodes: Sequence[Node]) -> None:
     if not missing:
         return
     lines = [
-        f"  {n.op_id} at node {n.name!r}" + (f" in layer {n.origin.layer!r}" if n.origin.layer else "") for n in missing
+        f"  {n.op_id} at node {n.name!r}"
+        + (f" in layer {n.origin.layer!r}" if n.origin.layer else "")
+        + _why(lookup(n.op, n.domain))
+        for n in missing
     ]
     raise ValueError(
         f"{len(missing)} operators on the way to the loss have no gradient rule:\n" + "\n".join(lines) + "\n"
         "Freeze what lies below them, wrap them with ops.custom_gradient or ops.stop_gradient, "
         "or register a rule with nngraph.ops.vjp."
     )
+
+
+def _why(entry: OpDef | None) -> str:
+    return f": {entry.refusal}" if entry is not None and entry.refusal else ""
 
 
 def _may_be_spread(node: Node, value: Value) -> bool:

@@ -22,8 +22,8 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 @cache
-def _has_reference() -> bool:
-    return all(importlib.util.find_spec(name) is not None for name in ("keras", "jax"))
+def _has(*packages: str) -> bool:
+    return all(importlib.util.find_spec(name) is not None for name in packages)
 
 
 @cache
@@ -43,11 +43,15 @@ def _has_web_tools() -> bool:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     needs = (
-        ("reference", _has_reference, 'needs keras and jax: pip install -e ".[reference]"'),
         ("cuda", _has_cuda, "needs onnxruntime-gpu and a CUDA device"),
         ("web", _has_web_tools, "needs Node.js, and `npm ci --ignore-scripts` in examples/trainers"),
     )
     for item in items:
+        reference = item.get_closest_marker("reference")
+        packages = (reference.args or ("keras", "jax")) if reference is not None else ()
+        if not _has(*packages):
+            reason = f'needs {" and ".join(packages)}: pip install -e ".[reference]"'
+            item.add_marker(pytest.mark.skip(reason=reason))
         for marker, present, reason in needs:
             if item.get_closest_marker(marker) is not None and not present():
                 item.add_marker(pytest.mark.skip(reason=reason))

@@ -23,12 +23,14 @@ __all__ = [
     "Reverse",
     "no_gradient",
     "raw",
+    "refuse_gradient",
     "rule_attributes",
     "rule_of",
     "through_form",
     "vjp",
     "vjp_node",
     "vjp_through",
+    "way_of",
 ]
 
 Rule = Callable[..., Any]
@@ -97,6 +99,7 @@ def vjp_through(*names: str, domain: str = "") -> Callable[[Rule], Rule]:
             return _back_through(form, node, gs, reverse)
 
         vjp_node(*names, domain=domain)(rule)
+        rule.way = "simpler operators"  # type: ignore[attr-defined]
         return form
 
     return register
@@ -110,6 +113,7 @@ def through_form(node: Node, gs: Sequence[Any], reverse: Reverse) -> list[tuple[
 
 
 through_form.takes_node = True  # type: ignore[attr-defined]
+through_form.way = "simpler operators"  # type: ignore[attr-defined]
 
 
 def _back_through(form: Rule, node: Node, gs: Sequence[Any], reverse: Reverse) -> list[tuple[Value, Any]]:
@@ -140,6 +144,24 @@ def no_gradient(reason: str, *names: str, domain: str = "") -> None:
     """State that operators pass no gradient on, and why."""
     for name in names:
         op_def(name, domain).no_gradient = reason
+
+
+def refuse_gradient(reason: str, *names: str, domain: str = "") -> None:
+    """State that operators have derivatives, but none here; differentiating them raises an error with the reason."""
+    for name in names:
+        op_def(name, domain).refusal = reason
+
+
+def way_of(entry: OpDef) -> str:
+    """Return how an operator is differentiated: ``"rule"``, ``"simpler operators"`` or ``"function body"``.
+
+    Example:
+        >>> from nngraph import ops
+        >>> way_of(op_def("MatMul")), way_of(op_def("GridSample")), way_of(op_def("Floor"))
+        ('rule', 'simpler operators', '')
+    """
+    rule = rule_of(entry)
+    return "" if rule is None else getattr(rule, "way", "rule")
 
 
 def rule_attributes(node: Node) -> dict[str, Any]:

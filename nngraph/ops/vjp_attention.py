@@ -32,6 +32,9 @@ def _through_body(node: Node, gs: Sequence[Any], reverse: Reverse) -> list[tuple
     return list(zip([v for v, _ in wanted], found, strict=True))
 
 
+_through_body.way = "function body"  # type: ignore[attr-defined]
+
+
 @vjp_through("RotaryEmbedding")
 def _(
     x: Any,

@@ -8,7 +8,7 @@ import numpy as np
 
 from nngraph.ops.axes import ints, rank, shaped_like, size_vector, zeros_of
 from nngraph.ops.core import dtype_of
-from nngraph.ops.vjp import no_gradient, raw, vjp
+from nngraph.ops.vjp import no_gradient, raw, refuse_gradient, vjp
 from nngraph.ops.vjp_indexing import gather_gradient
 
 __all__: list[str] = []
@@ -106,3 +106,9 @@ no_gradient("its numbers are integers", "ConvInteger", "MatMulInteger", "NonMaxS
 no_gradient("ONNX says that its inputs are settings of a filter bank", "MelWeightMatrix")
 no_gradient("its input is a size", "HannWindow", "HammingWindow", "BlackmanWindow")
 no_gradient("it counts words", "TfIdfVectorizer")
+
+refuse_gradient(
+    "gradients are tensors, and there are none of sequences and optional values; stack or concatenate tensors instead",
+    *("SequenceConstruct", "SequenceAt", "SequenceInsert", "SequenceErase", "SequenceMap", "SequenceEmpty"),
+    *("SplitToSequence", "ConcatFromSequence", "Optional", "OptionalGetElement"),
+)

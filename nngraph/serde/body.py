@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import onnx
 from onnx import inliner
 
 from nngraph.ir import Graph, Node, TensorType, Value
 from nngraph.proto import type_to_proto
-from nngraph.schema import OPSET, infer_types
+from nngraph.schema import OPSET, infer_types, schema_of
 from nngraph.serde.from_onnx import from_proto
 from nngraph.serde.to_onnx import to_proto
 
@@ -60,7 +61,28 @@ def function_body(
     model = to_proto(graph, OPSET)
     for value in graph.constants:  # the inliner asks for the types of all inputs
         model.graph.value_info.add(name=value.name).type.CopyFrom(type_to_proto(value.type))
-    body = from_proto(inliner.inline_selected_functions(model, [("", op)], inline_schema_functions=True))
+    body = from_proto(_inlined(model, op))
     if any(n.op == op and n.domain == "" for n in body.all_nodes()):
         raise ValueError(f"ONNX does not define {op} as a function of other operators")
     return body
+
+
+def _inlined(model: onnx.ModelProto, op: str) -> onnx.ModelProto:
+    """Replace the model's one node by its body."""
+    (node,) = model.graph.node
+    schema = schema_of(op)
+    if "" not in node.input or not schema.has_context_dependent_function:  # type: ignore[attr-defined]
+        return inliner.inline_selected_functions(model, [("", op)], inline_schema_functions=True)
+    # The inliner fails on inputs that are left out, but takes the same body as a function of the model.
+    known = {v.name: v.type for v in (*model.graph.input, *model.graph.value_info)}
+    types = [known.get(name, onnx.TypeProto()).SerializeToString() for name in node.input]
+    encoded = schema.get_context_dependent_function(node.SerializeToString(), types)  # type: ignore[attr-defined]
+    function = onnx.FunctionProto.FromString(encoded)
+    del function.opset_import[:]
+    function.opset_import.add(domain="", version=OPSET)  # else it would not be inlined
+    function.domain = node.domain = "nngraph.body"
+    model.functions.append(function)
+    model.opset_import.add(domain=node.domain, version=1)
+    inlined = inliner.inline_local_functions(model)
+    del inlined.functions[:]
+    return inlined

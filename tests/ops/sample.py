@@ -75,6 +75,12 @@ def S(*inputs: Any, **attributes: Any) -> Sample:
     return Sample(tuple(None if a is None else np.asarray(a) for a in inputs), attributes)
 
 
+def restart(name: str) -> None:
+    """Draw from a sequence of one's own, so that the numbers of one file do not depend on the samples of another."""
+    global _RANDOM
+    _RANDOM = np.random.default_rng(list(name.encode()))
+
+
 def normal(*shape: int) -> np.ndarray:
     """Return normal float64 numbers."""
     return _RANDOM.normal(size=shape)

@@ -22,12 +22,13 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from sample import Sample
+from sample import Sample, restart
 
 
 def _merged() -> dict[str, list[Sample]]:
     merged: dict[str, list[Sample]] = {}
     for path in sorted(Path(__file__).parent.glob("samples_*.py")):
+        restart(path.stem)
         for op_id, samples in importlib.import_module(path.stem).SAMPLES.items():
             merged.setdefault(op_id, []).extend(samples)
     return merged

@@ -41,6 +41,7 @@ SAMPLES = {
         S(normal(2, 3, 8), normal(2, 5, 4), normal(2, 5, 4), q_num_heads=4, kv_num_heads=2),
         S(heads(1, 2, 2, 4), heads(1, 2, 3, 4), heads(1, 2, 3, 2), MASK),
         S(heads(1, 2, 2, 4), heads(1, 2, 2, 4), heads(1, 2, 2, 4), heads(2, 3), *PAST).but(outputs=3),
+        S(heads(1, 2, 2, 4), heads(1, 2, 2, 4), heads(1, 2, 2, 4), None, *PAST, is_causal=1).but(outputs=3),
         *(
             S(heads(1, 1, 2, 4), heads(1, 1, 3, 4), heads(1, 1, 3, 4), softcap=2.0, qk_matmul_output_mode=mode).but(
                 call=with_products(mode)

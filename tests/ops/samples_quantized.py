@@ -28,7 +28,7 @@ SAMPLES = {
         scaled(WORDS, between(0.5, 1, 2), axis=0),
         scaled(WORDS, between(0.5, 1, 2, 2), WORDS[:, :2], axis=1, block_size=3),
     ],
-    "DynamicQuantizeLinear": [S(apart(2, 3)).but(outputs=3, single=True, step=0.01, rtol=1e-5)],
+    "DynamicQuantizeLinear": [S(apart(2, 2, gap=100.0)).but(outputs=3, single=True, step=8.0, rtol=1e-5)],
     "QuantizeLinear": [quiet(single(normal(2, 3)), single(0.1), np.uint8(128))],
     "QLinearConv": [
         quiet(

@@ -21,8 +21,8 @@ def fixed(*samples: Sample) -> list[Sample]:
     return [s.but(named=False, why=SIZES) for s in samples]
 
 
-def aligned(**attributes) -> Sample:
-    sample = S(IMAGES, BOXES, BATCH, output_height=2, output_width=3, **attributes)
+def aligned(images: np.ndarray = IMAGES, **attributes) -> Sample:
+    sample = S(images, BOXES, BATCH, output_height=2, output_width=3, **attributes)
     return unlike(sample).but(fed=(2,))
 
 
@@ -49,7 +49,7 @@ SAMPLES = {
         aligned(sampling_ratio=2),
         aligned(coordinate_transformation_mode="output_half_pixel", spatial_scale=0.7, sampling_ratio=1),
         aligned(),
-        aligned(mode="max", sampling_ratio=2),
+        aligned(apart(2, 2, 4, 5, gap=0.5), mode="max", sampling_ratio=2),
     ],
     "MaxRoiPool": [
         unlike(

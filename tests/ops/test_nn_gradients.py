@@ -11,9 +11,10 @@ import pytest
 from opcheck import checked
 
 from nngraph import ops
-from nngraph.ir import Graph, TensorType
+from nngraph.ir import Graph, Node, TensorType
 from nngraph.ops import raw
-from nngraph.ops.trace import trace_graph
+from nngraph.ops.trace import Trace, trace_graph
+from nngraph.proto import sequence_of
 from nngraph.runtime import Session
 from passes.autodiff import append_gradients
 
@@ -276,3 +277,15 @@ def test_resizing_images_of_sizes_known_at_run_time(attributes: dict, by: str) -
     known = gradients_of(resize, x, dtype="float32")
     found = gradients_of(resize, x, dtype="float32", shapes=[("batch", 2, "height", "width")])
     assert_all_near(found, known, 1e-5)
+
+
+def test_a_gradient_through_a_sequence_is_refused_and_not_lost() -> None:
+    kind = TensorType("float32", (2,))
+    graph = Graph("g")
+    with Trace(graph):
+        x = graph.add_input("x", kind)
+        place = graph.add_constant(np.array(1, np.int64))
+        sequence = graph.append(Node("SequenceConstruct", [x, raw.Exp(x)], {}), [sequence_of(kind)]).output
+        y = graph.append(Node("SequenceAt", [sequence, place], {}), [kind]).output
+        with pytest.raises(ValueError, match=r"SequenceAt at node .*: gradients are tensors"):
+            append_gradients([y], [x])

@@ -12,8 +12,10 @@ import onnxruntime
 import pytest
 from typer.testing import CliRunner
 
-from nngraph.cli import app
+from nngraph import losses
+from nngraph.cli import _compile, app
 from nngraph.ir import Graph, Node, TensorType
+from nngraph.models import load_onnx
 from nngraph.serde import write_model
 from nngraph.version import __version__
 
@@ -143,6 +145,15 @@ def test_export_step_says_what_is_wrong(
     result = CliRunner().invoke(app, ["export-step", str(network / file), "-o", str(tmp_path / "s.onnx"), *options])
     assert result.exit_code == status, result.output
     assert text in " ".join(result.output.split()) and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("logits", [True, False])
+def test_logits_are_said_to_the_loss(network: Path, logits: bool) -> None:
+    model = load_onnx(network / "plain.onnx")
+    _compile(model, "sparse_categorical_crossentropy", None, None, None, logits)
+    loss, y = losses.get(model.loss), np.array([0])
+    mistaken = float(np.mean(loss(y, np.float32([[8.0, 0.5, 0.5]]))))
+    assert (mistaken < 0.01) == logits  # as probabilities, they are 8/9 and two of 1/18
 
 
 def test_version_and_help() -> None:

@@ -209,6 +209,9 @@ def test_exporting_leaves_the_model_alone_and_begins_metrics_anew(tmp_path: Path
     assert all(not trainer.state[s["input"]].any() for s in trainer.about["state"] if s["kind"] == "metric")
     model.reset_metrics()
     assert trainer.step(x, y)["loss"] == pytest.approx(model.train_on_batch(x, y)[0], rel=1e-5)
+    model.reset_metrics()
+    trainer.reset_metrics()
+    assert trainer.step(x, y)["loss"] == pytest.approx(model.train_on_batch(x, y)[0], rel=1e-5)
 
 
 def test_the_document_names_every_key_and_its_procedure_works(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import machine
-from benchmarks.kernels import building, convolution, others
+from benchmarks.kernels import building, convolution, depthwise, others
 from benchmarks.kernels.building import Case
 from benchmarks.results import summary
 from benchmarks.schedule import interleave
@@ -27,6 +27,7 @@ __all__ = ["disagreements", "main", "measure"]
 def all_cases(block: int) -> list[Case]:
     """Return every case that this machine can run."""
     found = [case for shape in convolution.SHAPES for case in convolution.cases(shape, block)]
+    found += [case for shape in depthwise.SHAPES for case in depthwise.cases(shape, block)]
     return [*found, *others.cases(block)]
 
 

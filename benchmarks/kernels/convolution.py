@@ -8,23 +8,26 @@ import numpy as np
 
 from benchmarks.kernels.building import NCHWC, Builder, Case
 
-__all__ = ["SHAPES", "cases"]
+__all__ = ["PADS", "SHAPES", "K", "blocked", "cases", "random_array", "unblocked"]
 
 # Images, channels in, height and width, channels out: the stages of a ResNet on 32 × 32 images, and its first layer.
 SHAPES = ((64, 3, 32, 32), (64, 32, 32, 32), (64, 64, 16, 64), (64, 128, 8, 128))
 K, PADS = 3, [1, 1, 1, 1]
 
 
-def _random(*shape: int) -> np.ndarray:
+def random_array(*shape: int) -> np.ndarray:
+    """Return the same normal numbers at each call."""
     return np.random.default_rng(0).standard_normal(shape, dtype="float32")
 
 
-def _blocked(x: np.ndarray, block: int) -> np.ndarray:
+def blocked(x: np.ndarray, block: int) -> np.ndarray:
+    """Return images as they lie in the blocked layout."""
     n, c, h, w = x.shape
     return np.ascontiguousarray(x.reshape(n, c // block, block, h, w).transpose(0, 1, 3, 4, 2)).reshape(x.shape)
 
 
-def _unblocked(x: np.ndarray, block: int) -> np.ndarray:
+def unblocked(x: np.ndarray, block: int) -> np.ndarray:
+    """Return images of the blocked layout as NCHW."""
     n, c, h, w = x.shape
     return x.reshape(n, c // block, h, w, block).transpose(0, 1, 4, 2, 3).reshape(x.shape)
 
@@ -45,7 +48,7 @@ def _flipped(g: Builder, w: str) -> str:
 def cases(shape: tuple[int, int, int, int], block: int) -> Iterator[Case]:
     """Return the ways for one shape; those of the blocked layout where the machine has it."""
     n, c, size, m = shape
-    x, w, dy = _random(n, c, size, size), _random(m, c, K, K), _random(n, m, size, size)
+    x, w, dy = random_array(n, c, size, size), random_array(m, c, K, K), random_array(n, m, size, size)
     flops = 2.0 * n * size * size * c * m * K * K
     about = f"{n}×{c}→{m}, {size}×{size}"
     blocks = block and c % block == 0 and m % block == 0
@@ -55,7 +58,7 @@ def cases(shape: tuple[int, int, int, int], block: int) -> Iterator[Case]:
 
     def conv_blocked(g: Builder) -> list[str]:
         weights = _block_weights(g, g.input(w), w.shape, block)
-        return [g("Conv", g.input(_blocked(x, block)), weights, domain=NCHWC, pads=PADS, kernel_shape=[K, K])]
+        return [g("Conv", g.input(blocked(x, block)), weights, domain=NCHWC, pads=PADS, kernel_shape=[K, K])]
 
     def conv_reordered(g: Builder) -> list[str]:
         weights = _block_weights(g, g.input(w), w.shape, block)
@@ -66,7 +69,7 @@ def cases(shape: tuple[int, int, int, int], block: int) -> Iterator[Case]:
     forward = f"convolution {about}"
     yield Case(forward, "Conv, NCHW", conv, flops)
     if blocks:
-        yield Case(forward, "NCHWc Conv", conv_blocked, flops, lambda r: _unblocked(r[0], block))
+        yield Case(forward, "NCHWc Conv", conv_blocked, flops, lambda r: unblocked(r[0], block))
         yield Case(forward, "NCHWc Conv between reorders", conv_reordered, flops)
 
     def transposed(g: Builder) -> list[str]:
@@ -77,13 +80,13 @@ def cases(shape: tuple[int, int, int, int], block: int) -> Iterator[Case]:
 
     def flipped_blocked(g: Builder) -> list[str]:
         weights = _block_weights(g, _flipped(g, g.input(w)), (c, m), block)
-        return [g("Conv", g.input(_blocked(dy, block)), weights, domain=NCHWC, pads=PADS, kernel_shape=[K, K])]
+        return [g("Conv", g.input(blocked(dy, block)), weights, domain=NCHWC, pads=PADS, kernel_shape=[K, K])]
 
     backward = f"input gradient {about}"
     yield Case(backward, "ConvTranspose", transposed, flops)
     yield Case(backward, "Conv, kernel flipped", flipped, flops)
     if blocks:
-        yield Case(backward, "NCHWc Conv, kernel flipped", flipped_blocked, flops, lambda r: _unblocked(r[0], block))
+        yield Case(backward, "NCHWc Conv, kernel flipped", flipped_blocked, flops, lambda r: unblocked(r[0], block))
     yield from _weight_gradients(shape, x, dy, flops, f"weight gradient {about}")
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.kernels import __main__ as kernels
-from benchmarks.kernels import building, convolution, others
+from benchmarks.kernels import building, convolution, depthwise, others
 
 SHAPE = (4, 16, 5, 32)
 
@@ -23,7 +23,7 @@ def conv_cases(prefix: str) -> list[building.Case]:
 def direct_convolution() -> np.ndarray:
     """The definition, window by window."""
     n, c, size, m = SHAPE
-    x, w = convolution._random(n, c, size, size), convolution._random(m, c, 3, 3)
+    x, w = convolution.random_array(n, c, size, size), convolution.random_array(m, c, 3, 3)
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
     y = np.zeros((n, m, size, size))
     for i in range(size):
@@ -46,7 +46,7 @@ def test_convolutions():
 def test_gradients_are_those_of_the_convolution():
     """For a linear map y = A(x), the inner product <y, A(x)> equals <x, A'(y)>, and the same for the kernel."""
     n, c, size, m = SHAPE
-    x, w, dy = (convolution._random(*s) for s in ((n, c, size, size), (m, c, 3, 3), (n, m, size, size)))
+    x, w, dy = (convolution.random_array(*s) for s in ((n, c, size, size), (m, c, 3, 3), (n, m, size, size)))
     product = float((direct_convolution() * dy).sum())
     for prefix, of in (("input gradient", x), ("weight gradient", w.transpose(0, 2, 3, 1))):
         cases = conv_cases(prefix)
@@ -66,6 +66,27 @@ def test_other_ways_agree(group: str):
         members = [case for case in cases if case.group == name]
         # Moments are kept in another scale by one way of Adam; the new weights are what is compared.
         assert kernels.disagreements(members, results_of(members)) == []
+
+
+def test_depthwise_is_convolution_channel_by_channel():
+    n, c, size = shape = (3, 16, 4)
+    cases = list(depthwise.cases(shape, building.block_size()))
+    groups = {case.group: [other for other in cases if other.group == case.group] for case in cases}
+    assert len(groups) == 3
+    results = {group: results_of(members) for group, members in groups.items()}
+    for group, members in groups.items():
+        assert kernels.disagreements(members, results[group]) == []
+    x, w = convolution.random_array(n, c, size, size), convolution.random_array(c, 1, 3, 3)
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    wanted = sum(
+        padded[:, :, i : i + size, j : j + size] * w[:, 0, i, j, None, None] for i in range(3) for j in range(3)
+    )
+    forward, backward, weights = (results[group][members[0].name][0] for group, members in groups.items())
+    np.testing.assert_allclose(forward, wanted, atol=1e-5)
+    dy = convolution.random_array(n, c, size, size)[::-1]
+    product = float((wanted * dy).sum())
+    assert float((backward * x).sum()) == pytest.approx(product, rel=1e-4)
+    assert float((weights.reshape(w.shape) * w).sum()) == pytest.approx(product, rel=1e-4)
 
 
 def test_disagreements_are_found():

@@ -178,7 +178,7 @@ def _open_model(path: Path, trainable: list[str] | None, shapes: dict[str, list[
     from nngraph.serde import summarize
 
     if "nngraph.config" not in summarize(path).metadata:
-        return load_onnx(path, trainable=trainable or True, input_shapes=shapes or None)
+        return load_onnx(path, trainable=trainable or True, input_shapes=shapes or None, untrusted=True)
     if trainable or shapes:
         hint = "--trainable" if trainable else "--shape"
         raise typer.BadParameter("nngraph saved this model with its layers, and with this", param_hint=hint)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+from onnx import helper
 from typer.testing import CliRunner
 
 from nngraph import losses
@@ -145,6 +146,16 @@ def test_export_step_says_what_is_wrong(
     result = CliRunner().invoke(app, ["export-step", str(network / file), "-o", str(tmp_path / "s.onnx"), *options])
     assert result.exit_code == status, result.output
     assert text in " ".join(result.output.split()) and not list(tmp_path.iterdir())
+
+
+def test_export_step_survives_files_that_crash_the_runtime(tmp_path: Path) -> None:
+    node = helper.make_node("DepthToSpace", ["x"], ["y"], blocksize=2**32)
+    ports = [helper.make_tensor_value_info(name, 1, [1, 4, 2, 2]) for name in "xy"]
+    bomb = helper.make_model(helper.make_graph([node], "bomb", ports[:1], ports[1:]))
+    (tmp_path / "bomb.onnx").write_bytes(bomb.SerializeToString())
+    result = run("export-step", tmp_path / "bomb.onnx", "--loss", "mse", "-o", tmp_path / "step.onnx")
+    assert result.returncode == 3 and result.stderr.startswith("nngraph: "), result.stderr
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize("logits", [True, False])

@@ -69,7 +69,8 @@ def print_node_summary(
         rows.append(row)
     others = len(graph) - len(rows)
     if others:
-        rows.append([f"... {others} nodes without weights", "", "0", *([""] if show_trainable else [])])
+        text = f"... {others} {'node' if others == 1 else 'nodes'} without weights"
+        rows.append([text, "", "0", *([""] if show_trainable else [])])
     _print_table(model, columns, rows, line_length, print_fn)
 
 

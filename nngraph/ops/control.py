@@ -93,6 +93,9 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
             "both must return the same structure"
         ) from None
     count = len(then.outputs)
+    for a, b in zip(then.outputs, other.outputs, strict=True):
+        if (a.dtype, a.ndim) != (b.dtype, b.ndim):
+            raise ValueError(f"cond: the branches return {a.type} and {b.type}; they must have the same dtype and rank")
     results: Any = ()
     if count:
         flag = apply("Reshape", convert(pred, "bool"), np.array([], np.int64)) if pred.shape else convert(pred, "bool")

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from nngraph.ir.operators import ArrayOperators
-from nngraph.ir.types import Dim, Shape, TensorType
+from nngraph.ir.types import Dim, Shape, TensorType, broadcast_shapes
 
 __all__ = ["Graph", "Node", "Origin", "Value"]
 
@@ -488,7 +488,10 @@ class Graph:
         """Replace named dimensions by sizes or by other names in the types of all values, subgraphs included."""
 
         def bind(dim: Dim) -> Dim:
-            return sizes.get(dim, dim) if isinstance(dim, str) else dim
+            if not isinstance(dim, str) or dim in sizes:
+                return sizes[dim] if isinstance(dim, str) else dim
+            # A size that may be either of several, see broadcast_shapes.
+            return broadcast_shapes([(sizes.get(part, part),) for part in dim.split("|")])[0]
 
         def visit(graph: Graph) -> None:
             for value in graph.values():

@@ -79,6 +79,18 @@ def test_a_size_that_may_be_either_has_a_name_of_its_own() -> None:
     assert broadcast_shapes([("a",), ("?",)]) == ("?",)
 
 
+def test_binding_a_name_binds_what_is_made_of_it() -> None:
+    graph = Graph("g")
+    with Trace(graph):
+        x, y = (graph.add_input(n, TensorType("float32", (n,))) for n in "ab")
+        graph.set_outputs([raw.Mul(x, y)], ["z"])
+    assert graph.outputs[0].shape == ("a|b",)
+    graph.bind_dims({"a": 1})
+    assert graph.outputs[0].shape == ("b",)
+    graph.bind_dims({"b": 3})
+    assert graph.outputs[0].shape == (3,)
+
+
 def test_second_derivative_of_a_spread_operand() -> None:
     graph = Graph("g")
     with Trace(graph):

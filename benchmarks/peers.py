@@ -71,6 +71,16 @@ _TABLE = (
     _keras("torch"),
     _keras("tensorflow", TF_CPP_MIN_LOG_LEVEL="2"),
     Peer(
+        "keras-tensorflow-onednn",
+        "Keras on TensorFlow, oneDNN",
+        "keras-tensorflow",
+        _KERAS,
+        {"module": "keras", "backend": "tensorflow", "jit_compile": False},
+        # TensorFlow asks for AVX-512 before it uses oneDNN by itself; it is faster without, too.
+        {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2", "TF_ENABLE_ONEDNN_OPTS": "1"},
+        images_only=True,
+    ),
+    Peer(
         "onnxruntime",
         "onnxruntime, exported model",
         "onnxruntime",

@@ -32,7 +32,7 @@ _GROUPS = {
     "JAX": ("jax",),
     "Keras on JAX": ("keras-jax",),
     "Keras on torch": ("keras-torch",),
-    "Keras on TensorFlow": ("keras-tensorflow",),
+    "Keras on TensorFlow": ("keras-tensorflow", "keras-tensorflow-onednn"),
 }
 
 

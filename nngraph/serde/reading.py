@@ -22,7 +22,7 @@ import onnx
 from nngraph.ir import Dim, numpy_dtype
 from nngraph.proto import dtype_from_onnx, tensor_to_array
 from nngraph.serde.external import open_external
-from nngraph.serde.limits import check_limits, check_tensor
+from nngraph.serde.limits import check_limits, check_tensor, stored_bytes
 
 __all__ = ["Opened", "Source", "give_shapes", "open_model"]
 
@@ -299,7 +299,7 @@ def _external(tensor: onnx.TensorProto, opened: Opened, files: dict[str, Any]) -
             files[location] = b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     content = files[location]
     start = _number(tensor, entries, "offset", 0)
-    return _view(tensor, content, start, _number(tensor, entries, "length", len(content) - start))
+    return _view(tensor, content, start, _number(tensor, entries, "length", stored_bytes(tensor)))
 
 
 def _number(tensor: onnx.TensorProto, entries: dict[str, str], key: str, default: int) -> int:

@@ -252,6 +252,12 @@ def test_a_hub_cache_of_links_loads(tmp_path: Path) -> None:
     assert model.weights[0].numpy().tolist() == [[2.0, 2.0], [2.0, 2.0]]
 
 
+def test_external_data_need_not_say_its_length(folder: Path) -> None:
+    hostile.write(folder, hostile.external("data.bin", length=None, offset=8))
+    (folder / "data.bin").write_bytes(bytes(8) + b"\0\0\0\x40" * 4 + bytes(100))
+    assert nngraph.load_onnx(folder / "model.onnx").weights[0].numpy().tolist() == [[2.0, 2.0], [2.0, 2.0]]
+
+
 def test_all_models_that_come_with_onnx_pass() -> None:
     folder = Path(onnx.__file__).parent / "backend" / "test" / "data"
     paths = sorted(folder.rglob("*.onnx"))

@@ -7,6 +7,6 @@ what, what is allowed, and what to do.
 
 from nngraph.serde.limits.model import check_limits
 from nngraph.serde.limits.sizes import check_sizes
-from nngraph.serde.limits.tensors import check_tensor
+from nngraph.serde.limits.tensors import check_tensor, stored_bytes
 
-__all__ = ["check_limits", "check_sizes", "check_tensor"]
+__all__ = ["check_limits", "check_sizes", "check_tensor", "stored_bytes"]

@@ -12,7 +12,7 @@ from nngraph.proto import dtype_from_onnx
 from nngraph.serde.external import check_location
 from nngraph.serde.limits.common import CAPS, check_name, check_text, check_total, refuse
 
-__all__ = ["bits_of", "check_dims", "check_sparse", "check_tensor", "check_type", "constant_of"]
+__all__ = ["bits_of", "check_dims", "check_sparse", "check_tensor", "check_type", "constant_of", "stored_bytes"]
 
 _FIELDS = ("float_data", "int32_data", "string_data", "int64_data", "double_data", "uint64_data")
 _FIELD_OF = {
@@ -37,6 +37,11 @@ def bits_of(dtype: str) -> int:
     return _BITS.get(dtype) or (64 if dtype == "string" else 8 * numpy_dtype(dtype).itemsize)
 
 
+def stored_bytes(tensor: onnx.TensorProto) -> int:
+    """Return how many bytes a tensor takes as raw or external data."""
+    return (prod(tensor.dims) * bits_of(dtype_from_onnx(tensor.data_type)) + 7) // 8
+
+
 def check_tensor(tensor: onnx.TensorProto, where: str, *, external: bool = False) -> None:
     """Refuse a tensor whose dtype, sizes and data do not fit together.
 
@@ -53,7 +58,7 @@ def check_tensor(tensor: onnx.TensorProto, where: str, *, external: bool = False
     if tensor.HasField("segment"):
         raise refuse(where, "comes in segments", "save it whole")
     count = prod(tensor.dims)
-    expected = (count * bits_of(dtype) + 7) // 8
+    expected = stored_bytes(tensor)
     filled = [name for name in _FIELDS if len(getattr(tensor, name))]
     if tensor.data_location == TensorProto.EXTERNAL:
         if not external:

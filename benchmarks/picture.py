@@ -58,7 +58,7 @@ def _panel(title: str, row: Mapping[str, Any], names: Sequence[str], left: float
             f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top + _TITLE - 4}" y2="{top + _TITLE + height}" stroke="{_FAINT}"/>'
         )
         parts.append(_text(x, top + _TITLE + height + 13, _value(tick), 10, _BEST, "middle"))
-    parts.append(_text(zero + _BARS + 8, top + _TITLE + height + 13, row["unit"], 10, _BEST))
+    parts.append(_text(zero + _BARS + 24, top + _TITLE + height + 13, row["unit"], 10, _BEST))
     for k, name in enumerate(names):
         y = top + _TITLE + k * _STEP
         ink = _OURS if name == OURS else _INK

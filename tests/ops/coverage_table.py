@@ -23,7 +23,7 @@ from nngraph.ops.vjp import rule_of, way_of
 from nngraph.registry import REGISTRY, OpDef
 from nngraph.schema import OPSET, schema_of
 
-__all__ = ["PATH", "Row", "parsed", "rows", "text"]
+__all__ = ["PATH", "Row", "parsed", "rows", "summary", "text"]
 
 PATH = Path(__file__).parents[2] / "docs" / "op-coverage.md"
 
@@ -151,7 +151,7 @@ def measured(op_id: str) -> str:
 def text() -> str:
     """Measure all errors and return the file."""
     standard, own = rows()
-    lines = [*_summary(standard, own), "## Operators of ai.onnx", "", HEADER, _RULER]
+    lines = [*summary(standard, own), "## Operators of ai.onnx", "", HEADER, _RULER]
     lines += [row.line(_error(row)) for row in standard]
     lines += ["", "## Operators of nngraph, which become several of ai.onnx", "", HEADER, _RULER]
     lines += [row.line(_error(row)) for row in own]
@@ -165,7 +165,8 @@ def _error(row: Row) -> str:
     return "–" if row.order == "–" else measured(row.op)
 
 
-def _summary(standard: list[Row], own: list[Row]) -> list[str]:
+def summary(standard: list[Row], own: list[Row]) -> list[str]:
+    """Return the lines above the table."""
     counts = {way: sum(row.how.partition(":")[0] == way for row in standard) for way in WAYS}
     tagged = [row for row in standard if row.tagged != "–"]
     answered = sum(row.how != "missing" for row in tagged)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from coverage_table import PATH, parsed, rows
+from coverage_table import PATH, parsed, rows, summary
 from peers import ONNX_AD, ORT_TRAINING
 from samples import SAMPLES
 
@@ -14,6 +14,10 @@ STANDARD, OWN = rows()
 
 def test_the_table_is_of_these_operators() -> None:
     assert list(WRITTEN) == [row.op for row in (*STANDARD, *OWN)], REMEDY
+
+
+def test_the_counts_are_right() -> None:
+    assert PATH.read_text(encoding="utf-8").startswith("\n".join(summary(STANDARD, OWN))), REMEDY
 
 
 @pytest.mark.parametrize("row", [*STANDARD, *OWN], ids=lambda row: row.op)

@@ -26,6 +26,7 @@ __all__ = [
     "OPSET",
     "RUNTIME_OPSET",
     "changed_after",
+    "has_attribute",
     "has_schema",
     "infer_types",
     "loop_count",
@@ -56,6 +57,12 @@ def schema_of(op: str, domain: str = "") -> defs.OpSchema:
     except Exception:
         where = f"domain {domain!r}" if domain else f"ai.onnx opset {OPSET}"
         raise ValueError(f"operator {op!r} does not exist in {where}") from None
+
+
+@functools.cache
+def has_attribute(op: str, name: str, opset: int) -> bool:
+    """Tell whether an ai.onnx operator has an attribute in an opset."""
+    return name in defs.get_schema(op, opset, "").attributes
 
 
 @functools.cache

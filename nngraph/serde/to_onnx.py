@@ -9,7 +9,7 @@ import onnx
 from nngraph.ir import Graph, Value
 from nngraph.proto import array_to_tensor, attribute_to_proto, node_proto, type_to_proto
 from nngraph.registry import COMPOSITE_DOMAIN
-from nngraph.schema import OPSET, RUNTIME_OPSET, lowest_opset
+from nngraph.schema import OPSET, RUNTIME_OPSET, has_attribute, lowest_opset
 
 __all__ = ["to_proto"]
 
@@ -43,7 +43,7 @@ def to_proto(graph: Graph, opset_version: int | None = None) -> onnx.ModelProto:
         model.opset_import.add(domain=domain, version=graph.domains.get(domain, 1))
     for key, text in sorted(graph.metadata.items()):
         model.metadata_props.add(key=key, value=text)
-    model.graph.CopyFrom(_graph_to_proto(graph))
+    model.graph.CopyFrom(_graph_to_proto(graph, opset))
     return model
 
 
@@ -66,14 +66,14 @@ def _choose_opset(graph: Graph, wanted: int | None) -> int:
     return max(floor, needed)
 
 
-def _graph_to_proto(graph: Graph, outer: Mapping[Value, str] | None = None) -> onnx.GraphProto:
+def _graph_to_proto(graph: Graph, opset: int, outer: Mapping[Value, str] | None = None) -> onnx.GraphProto:
     proto = onnx.GraphProto()
     proto.name = graph.name
     # The body of a loop or branch knows values of the graphs around it by the names they have there.
     names = {**(outer or {}), **_serial_names(graph)}
 
     def body_to_proto(body: Graph) -> onnx.GraphProto:
-        return _graph_to_proto(body, names)
+        return _graph_to_proto(body, opset, names)
 
     def name_of(value: Value | None) -> str:
         return "" if value is None else names.get(value, value.name)
@@ -88,6 +88,8 @@ def _graph_to_proto(graph: Graph, outer: Mapping[Value, str] | None = None) -> o
         entry = node_proto(node.op, node.domain, [name_of(v) for v in node.inputs], outputs)
         entry.name = node.name
         for key, attribute in sorted(node.attributes.items()):
+            if not node.domain and not has_attribute(node.op, key, opset):
+                continue  # it has the default; the opset would be newer otherwise
             entry.attribute.append(attribute_to_proto(key, attribute, node.domain, body_to_proto))
         if node.origin.layer:
             entry.metadata_props.add(key="nngraph.layer", value=node.origin.layer)

@@ -114,6 +114,18 @@ def test_files_declare_the_oldest_sufficient_opset(op: str, attributes: dict, ty
     assert to_proto(graph).opset_import[0].version == opset
 
 
+def test_a_default_that_an_older_opset_does_not_know_is_left_out() -> None:
+    graph = Graph("g")
+    x = graph.add_input("x", TensorType("uint8", (2,)))
+    scale = graph.add_constant(np.float32(0.5))
+    node = Node("DequantizeLinear", [x, scale], {"block_size": 0, "axis": 0})
+    graph.set_outputs([graph.append(node, [TensorType("float32", (2,))]).output], ["y"])
+    model = to_proto(graph)
+    onnx.checker.check_model(model)
+    assert [a.name for a in model.graph.node[0].attribute] == ["axis"]
+    assert {a.name for a in to_proto(graph, 21).graph.node[0].attribute} == {"axis", "block_size"}
+
+
 def test_an_opset_that_cannot_express_the_graph_is_refused() -> None:
     graph = Graph("one")
     x = graph.add_input("x", TensorType("float32", (2,)))

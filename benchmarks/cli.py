@@ -17,7 +17,7 @@ __all__ = ["QUICK_PEERS", "main", "parser"]
 
 RESULTS = Path(__file__).resolve().parent / "results"
 # Those that are soon ready and that are the best peer of one row or another.
-QUICK_PEERS = ("torch", "torch-nhwc", "jax", "keras-tensorflow", "keras-tensorflow-onednn", "onnxruntime")
+QUICK_PEERS = ("torch", "torch-nhwc", "jax", "keras-tensorflow-onednn", "onnxruntime")
 
 
 def parser() -> argparse.ArgumentParser:

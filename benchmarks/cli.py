@@ -69,7 +69,7 @@ def _listing(folder: Path) -> str:
     lines.append("Peers")
     for peer in PEERS.values():
         there = environments.python_of(peer.environment, folder) is not None
-        lines.append(f"  {peer.name:20} {peer.title:30} {'' if there else 'not '}installed")
+        lines.append(f"  {peer.name:24} {peer.title:30} {'' if there else 'not '}installed")
     return "\n".join(lines)
 
 
@@ -113,6 +113,7 @@ def _run(options: argparse.Namespace) -> int:
         print("interrupted; what is measured is shown", file=sys.stderr)
     finally:
         runner.stop()
+        runner.clean()
     if options.warm or not runner.rows:
         return 0 if options.warm else 1
     for kind, title in results.KINDS.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -125,6 +126,13 @@ class Runner:
         for process in self._processes.values():
             process.stop()
         self._processes = {}
+
+    def clean(self) -> None:
+        """Remove weights and logs; the logs stay when somebody failed."""
+        if any("error" in result for row in self.rows for result in row["results"].values()):
+            self.say(f"what the peers printed is in {self.work}")
+            return
+        shutil.rmtree(self.work, ignore_errors=True)
 
     def _reference(self, workload: str) -> str:
         """Return the file of the weights that everybody loads; the exported model lies beside it."""

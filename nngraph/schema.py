@@ -20,7 +20,7 @@ from nngraph.proto import (
     type_to_proto,
     unranked,
 )
-from nngraph.symbolic import known_types, refine
+from nngraph.symbolic import known_types, ranked, refine
 
 __all__ = [
     "OPSET",
@@ -94,7 +94,9 @@ def infer_types(node: Node) -> list[TensorType]:
         return own
     types = _onnx_infer(node)
     # What follows from sizes needs inputs that have some.
-    return types if any(v is not None and isinstance(v.type, OpaqueType) for v in node.inputs) else refine(node, types)
+    if any(v is not None and isinstance(v.type, OpaqueType) for v in node.inputs):
+        return types
+    return refine(node, ranked(node, types))
 
 
 _SHAPED_LIKE_INPUT = ("GroupNormalization", "MeanVarianceNormalization")

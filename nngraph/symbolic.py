@@ -7,6 +7,8 @@ does not look through the small integer computations (``Shape``, ``Gather``, ``C
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -52,12 +54,13 @@ def _through(node: Node, depth: int) -> tuple[Dim, ...] | None:
         if table is None or indices is None or any(isinstance(i, str) for i in indices):
             return None
         return tuple(table[int(i)] for i in indices)
-    if node.op == "Slice" and all(v is not None and v.data is not None for v in node.inputs[1:]):
-        table = sizes_of(first, depth)
-        numbers = [int(v.data.reshape(-1)[0]) for v in node.inputs[1:] if v is not None and v.data is not None]
-        step = numbers[3] if len(numbers) > 3 else 1
-        return None if table is None else table[numbers[0] : numbers[1] : step]
-    if node.op in ("Mul", "Add", "Sub"):
+    if node.op == "Slice":
+        table, numbers = sizes_of(first, depth), [_numbers(v, depth) for v in node.inputs[1:]]
+        if table is None or any(n is None for n in numbers):
+            return None
+        start, end, _, step, *_ = [n[0] for n in numbers if n] + [0, 1][len(numbers) - 2 :]
+        return table[start:end:step]
+    if node.op in ("Mul", "Add", "Sub", "Div", "Mod"):
         a, b = sizes_of(first, depth), sizes_of(node.inputs[1], depth)
         if a is None or b is None:
             return None
@@ -66,15 +69,32 @@ def _through(node: Node, depth: int) -> tuple[Dim, ...] | None:
     return None
 
 
+def _numbers(value: Value | None, depth: int = 12) -> tuple[int, ...] | None:
+    """Return the entries of an integer vector or scalar where all of them are numbers."""
+    sizes = sizes_of(value, depth)
+    return None if sizes is None or any(isinstance(d, str) for d in sizes) else tuple(int(d) for d in sizes)
+
+
 def _arithmetic(op: str, x: Dim, y: Dim) -> Dim:
     if isinstance(x, int) and isinstance(y, int):
-        return x * y if op == "Mul" else x + y if op == "Add" else x - y
-    neutral = 1 if op == "Mul" else 0
+        return _NUMBERS[op](x, y) if y or op not in ("Div", "Mod") else UNKNOWN
+    if op == "Mod":
+        return UNKNOWN
+    neutral = 1 if op in ("Mul", "Div") else 0
     if y == neutral:
         return x
-    if x == neutral and op != "Sub":
+    if x == neutral and op in ("Mul", "Add"):
         return y
     return UNKNOWN
+
+
+_NUMBERS: dict[str, Callable[[int, int], int]] = {
+    "Mul": operator.mul,
+    "Add": operator.add,
+    "Sub": operator.sub,
+    "Div": lambda x, y: abs(x) // abs(y) * (1 if (x < 0) == (y < 0) else -1),  # integers are divided towards 0
+    "Mod": operator.mod,
+}
 
 
 def reshape_dims(source: Shape, target: tuple[Dim, ...], allow_zero: bool = False) -> Shape:
@@ -120,6 +140,26 @@ def refine(node: Node, types: list[TensorType]) -> list[TensorType]:
     if shape is None or len(shape) != types[0].rank:
         return types
     return [t.with_shape(_merge(t.shape, shape)) if t.rank == len(shape) else t for t in types]
+
+
+def ranked(node: Node, types: list[TensorType]) -> list[TensorType]:
+    """Return the inferred types, with a rank where the length of a target shape gives one.
+
+    ONNX finds no rank where it does not know the target itself.
+    """
+    target = node.inputs[0 if node.op == "ConstantOfShape" else 1] if node.op in _TARGETS and not node.domain else None
+    if target is None or not isinstance(types[0], OpaqueType) or target.ndim != 1:
+        return types
+    source, length = node.inputs[0], target.shape[0]
+    if source is None or isinstance(source.type, OpaqueType) or not isinstance(length, int):
+        return types
+    if node.op == "ConstantOfShape":
+        return [TensorType(str(getattr(node.attributes.get("value"), "dtype", "float32")), (UNKNOWN,) * length)]
+    rank = max(source.ndim, length) if node.op == "Expand" else length
+    return [TensorType(source.dtype, (UNKNOWN,) * rank)]
+
+
+_TARGETS = ("Reshape", "Expand", "ConstantOfShape")
 
 
 def known_types(node: Node) -> list[TensorType] | None:
@@ -223,22 +263,22 @@ def _concat(node: Node, type: TensorType) -> Shape | None:
 
 def _slice(node: Node, type: TensorType) -> Shape | None:
     source = node.inputs[0]
-    arrays = [None if v is None else v.data for v in node.inputs[1:]]
-    if source is None or any(v is not None and v.data is None for v in node.inputs[1:]):
+    numbers = [None if v is None else _numbers(v) for v in node.inputs[1:]]
+    if source is None or any(v is not None and n is None for v, n in zip(node.inputs[1:], numbers, strict=True)):
         return None
-    starts, ends = arrays[0], arrays[1]
+    starts, ends, axes, steps = (*numbers, None, None)[:4]
     assert starts is not None and ends is not None
-    axes = arrays[2].tolist() if len(arrays) > 2 and arrays[2] is not None else list(range(len(starts)))
-    steps = arrays[3].tolist() if len(arrays) > 3 and arrays[3] is not None else [1] * len(starts)
+    axes = axes if axes is not None else tuple(range(len(starts)))
+    steps = steps if steps is not None else (1,) * len(starts)
     dims = list(source.shape)
-    for start, end, axis, step in zip(starts.tolist(), ends.tolist(), axes, steps, strict=True):
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         whole = (step == 1 and start == 0 and end >= 2**31 - 1) or (
             step == -1 and (start == -1 or start >= 2**31 - 1) and end <= -(2**31)
         )
         if isinstance(dims[axis], str) and not whole:
             dims[axis] = UNKNOWN
         elif isinstance(dims[axis], int):
-            dims[axis] = type.shape[axis]
+            dims[axis] = len(range(*slice(start, end, step).indices(int(dims[axis]))))
     return tuple(dims)
 
 

@@ -226,6 +226,8 @@ def _infer(node: Node, outputs: int) -> list[TensorType]:
 
 
 def _more_precise(inferred: TensorType, told: TensorType) -> TensorType:
+    if isinstance(told, OpaqueType) or isinstance(inferred, OpaqueType):
+        return inferred if isinstance(told, OpaqueType) else told
     if inferred.rank != told.rank or inferred.dtype != told.dtype:
         raise ValueError(f"an operation was said to give {told} but gives {inferred}")
     return inferred.with_shape(b if isinstance(a, str) else a for a, b in zip(inferred.shape, told.shape, strict=True))

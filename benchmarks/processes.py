@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select as selectors
@@ -116,4 +117,5 @@ class Process:
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout, self._log_file):
             if stream is not None:
-                stream.close()
+                with contextlib.suppress(BrokenPipeError):  # a question that nobody read
+                    stream.close()

@@ -25,6 +25,7 @@ PASSES: dict[str, str] = {
     "dce": "passes.dce:Dce",
     "fold": "passes.fold:Fold",
     "fuse": "passes.fusion:Fuse",
+    "kernels": "passes.kernels:Kernels",
     "lower": "passes.lowering:Lower",
     "simplify": "passes.simplify:Simplify",
     "transposes": "passes.layout:Transposes",

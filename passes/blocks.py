@@ -52,8 +52,12 @@ def from_blocks(op: Builder, x: Value) -> Value:
 
 
 def kernel_in_blocks(op: Builder, w: Value, block: int) -> Value:
-    """Arrange a kernel (filters, channels, height, width) for a blocked Conv."""
+    """Arrange a kernel (filters, channels, height, width) for a blocked Conv; with channels 1 it is depthwise."""
     m, c, height, width = (int(d) for d in w.shape)
+    if c == 1:
+        parts = op.Reshape(w, np.array([m // block, block, height * width], np.int64))
+        depthwise: Value = op.Reshape(op.Transpose(parts, perm=(0, 2, 1)), np.array([m, 1, height, width], np.int64))
+        return depthwise
     parts = op.Reshape(w, np.array([m // block, block, c // block, block, height, width], np.int64))
     shape = np.array([m, c, height, width], np.int64)
     value: Value = op.Reshape(op.Transpose(parts, perm=(0, 2, 4, 5, 3, 1)), shape)

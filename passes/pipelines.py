@@ -7,6 +7,7 @@ from passes.cse import Cse
 from passes.dce import Dce
 from passes.fold import Fold
 from passes.fusion import Fuse
+from passes.kernels import Kernels
 from passes.layout import Blocks, Transposes
 from passes.lowering import Lower
 from passes.simplify import Simplify
@@ -58,4 +59,4 @@ def pipeline(target: str = "cpu", level: int = 2) -> list[Pass]:
     if level == 3:
         whole *= 2
     # Last, for the machine at hand: from here on the memory of some tensors is not in the order of their axes.
-    return [*whole, Blocks(), *clean] if target == "cpu" else whole
+    return [*whole, Blocks(), Kernels(), *clean] if target == "cpu" else whole

@@ -12,6 +12,7 @@ import numpy as np
 
 from nngraph.ir import Node, Value
 from nngraph.ops import raw
+from nngraph.ops.vjp_conv import conv_input_grad, conv_weight_grad
 from passes.build import Builder
 from passes.pattern import Match
 from passes.rewrite import LocalRule, PatternRule, Refusal, Result, Rule, example
@@ -176,10 +177,20 @@ def _scaled(op: Builder, match: Match, conv: Node, factor: Any, offset: Any) -> 
 
 
 class PadIntoConv(LocalRule):
-    """``Conv(Pad(x, p), w) = Conv(x, w, pads + p)`` when zeros are padded around the spatial axes."""
+    """``Conv(Pad(x, p), w) = Conv(x, w, pads + p)`` when zeros are padded around the spatial axes.
 
-    roots = ("Conv",)
+    The same holds for the gradient of the kernel, which reads the same padded image.
+    """
+
+    roots = ("Conv", "nngraph::ConvWeightGrad")
     examples = (
+        example(
+            lambda x, g: conv_weight_grad(
+                raw.Pad(x, _pads(0, 0, 1, 1, 0, 0, 1, 1)), g, kernel_shape=(3, 3), strides=(2, 2), dilations=(1, 1)
+            ),
+            "float32[4, 2, 5, 5]",
+            "float32[4, 3, 3, 3]",
+        ),
         example(lambda x, w: raw.Conv(raw.Pad(x, _pads(0, 0, 1, 2, 0, 0, 3, 0)), w, pads=(1, 1, 0, 0)), _X, _W),
         example(
             lambda x, w: raw.Conv(raw.Pad(x, _pads(0, 0, 1, 1, 0, 0, 1, 1), np.float32(7)), w),
@@ -213,11 +224,67 @@ class PadIntoConv(LocalRule):
             return Refusal("other axes than the spatial ones are padded", padded)
         pads = node.attributes.get("pads") or (0,) * (2 * (rank - 2))
         total = tuple(a + b for a, b in zip(pads, (*before[2:], *after[2:]), strict=True))
-        return op.node("Conv", [pad.inputs[0], *node.inputs[1:]], **{**node.attributes, "pads": total})
+        attributes = {**node.attributes, "pads": total}
+        return op.node(node.op, [pad.inputs[0], *node.inputs[1:]], _domain=node.domain, **attributes)
+
+
+class CropOfInputGrad(LocalRule):
+    """``Pad(ConvInputGrad(g, w, spatial=n, pads=p), -c) = ConvInputGrad(g, w, spatial=n - c, pads=p + c)``.
+
+    The gradient of an image that was padded is the inner part of the padded image's gradient.
+    """
+
+    roots = ("Pad",)
+    examples = (
+        example(
+            lambda g, w: raw.Pad(
+                conv_input_grad(g, w, strides=(2, 2), dilations=(1, 1), spatial=(7, 7)),
+                _pads(0, 0, -1, -1, 0, 0, -1, -1),
+            ),
+            "float32[4, 3, 3, 3]",
+            _W,
+        ),
+        example(
+            lambda g, w: (lambda y: (raw.Pad(y, _pads(0, 0, -1, -1, 0, 0, -1, -1)), raw.Exp(y)))(
+                conv_input_grad(g, w, strides=(1, 1), dilations=(1, 1), spatial=(5, 5))
+            ),
+            "float32[4, 3, 3, 3]",
+            _W,
+            refuses="the whole gradient is used elsewhere",
+        ),
+    )
+
+    def apply(self, node: Node, op: Builder) -> Result:
+        whole, amounts = node.inputs[0], node.inputs[1]
+        made = whole.producer if whole is not None else None
+        if whole is None or made is None or made.op_id != "nngraph::ConvInputGrad" or "spatial" not in made.attributes:
+            return None
+        if (
+            amounts is None
+            or amounts.data is None
+            or len(node.inputs) > 3
+            or made.attributes.get("auto_pad", "NOTSET") != "NOTSET"
+        ):
+            return None
+        amount, rank = [-int(i) for i in amounts.data], whole.ndim
+        before, after = amount[:rank], amount[rank:]
+        if any((*before[:2], *after[:2])) or min(amount) < 0:
+            return None
+        if len(whole.uses) > 1 or whole.is_output:
+            return Refusal("the whole gradient is used elsewhere", whole)
+        cut = (*before[2:], *after[2:])
+        pads = made.attributes.get("pads") or (0,) * len(cut)
+        spatial = tuple(n - b - a for n, b, a in zip(made.attributes["spatial"], before[2:], after[2:], strict=True))
+        attributes = {
+            **made.attributes,
+            "pads": tuple(p + c for p, c in zip(pads, cut, strict=True)),
+            "spatial": spatial,
+        }
+        return op.node(made.op, list(made.inputs), _domain=made.domain, **attributes)
 
 
 def _pads(*numbers: int) -> Any:
     return np.array(numbers, np.int64)
 
 
-RULES: tuple[Rule, ...] = (NormIntoConv(), ScaleIntoConv(), AddIntoConv(), PadIntoConv())
+RULES: tuple[Rule, ...] = (NormIntoConv(), ScaleIntoConv(), AddIntoConv(), PadIntoConv(), CropOfInputGrad())

@@ -35,6 +35,9 @@ _FIRST, _LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 _FLOPS_PER_BYTE = 20
 """A blocked convolution of this many operations gains as much time as reordering one byte takes."""
 
+_DEPTHWISE_GAIN = 8
+"""A depthwise convolution gains as much time as reordering its result so many times takes."""
+
 Handler = Callable[[Node, int], Free | None]
 
 
@@ -140,19 +143,24 @@ class Blocked(Layouts):
         x, w = node.inputs[0], node.inputs[1]
         if x is None or w is None or x.dtype != "float32" or w.data is not None or not w.type.is_static:
             return None
-        if node.attributes.get("group", 1) != 1 or not self._fits(x) or not self._fits(node.output):
+        groups = node.attributes.get("group", 1)
+        depthwise = groups > 1 and groups == x.shape[1] == node.output.shape[1]
+        if (groups != 1 and not depthwise) or not self._fits(x) or not self._fits(node.output):
             return None
         if any(d != 1 for d in node.attributes.get("dilations", ())):
             return None  # slower in blocks; the gradient of a kernel is one (passes.lowering.cpu)
         # Beside the image the runtime needs the kernel's sizes, which a foreign model may leave out.
         kernel = tuple(int(k) for k in w.shape[2:])
-        operations = 2 * bytes_of(node.output) // 4 * int(w.shape[1]) * prod(kernel)
+        result = bytes_of(node.output)
+        gain = (
+            _DEPTHWISE_GAIN * result if depthwise else result // 2 * int(w.shape[1]) * prod(kernel) // _FLOPS_PER_BYTE
+        )
 
         def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
             inputs[1] = kernel_in_blocks(op, inputs[1], self.block)
             return _in_domain(node, op, inputs, kernel_shape=kernel)
 
-        return Free((0,), True, flip, gain=operations // _FLOPS_PER_BYTE)
+        return Free((0,), True, flip, gain=gain)
 
     def _pool(self, node: Node) -> Free | None:
         x = node.inputs[0]

@@ -30,6 +30,50 @@ def _is_plain(node: Node, *values: Value | None) -> bool:
     )
 
 
+def _is_depthwise(node: Node, *images: Value | None) -> bool:
+    """Whether a convolution works on each channel by itself, on float32 images of known sizes."""
+    group = node.attributes.get("group", 1)
+    return group > 1 and all(
+        v is not None and v.dtype == "float32" and v.type.is_static and 0 not in v.shape and v.shape[1] == group
+        for v in images
+    )
+
+
+def _depthwise_weight_grad(node: Node) -> bool:
+    """Compute the gradient of a depthwise kernel one entry at a time: the sum over all pixels of x, moved, times g.
+
+    The portable form is a convolution with one group for each channel and image, each of them tiny.
+    """
+    x, g, attributes = node.inputs[0], node.inputs[1], node.attributes
+    assert x is not None and g is not None
+    kernel, steps = tuple(attributes["kernel_shape"]), _sizes(g)
+    window = Window(
+        kernel,
+        attributes["strides"],
+        attributes["dilations"],
+        attributes.get("pads"),
+        attributes.get("auto_pad", "NOTSET"),
+        sizes=_sizes(x),
+    )
+    if window.pads is None:
+        return False
+    rank = window.rank
+    op = Builder(node, "lower")
+    after = [max(r, 0) for r in window.reach(_sizes(x), steps)]
+    before = window.pads[:rank]
+    padded = op.Pad(x, _i64(0, 0, *before, 0, 0, *after)) if any((*before, *after)) else x
+    axes, pixels = range(2, x.ndim), _i64(0, *range(2, x.ndim))
+    entries = []
+    for place in np.ndindex(*kernel):
+        starts = [p * d for p, d in zip(place, window.dilations, strict=True)]
+        ends = [b + (n - 1) * s + 1 for b, n, s in zip(starts, steps, window.strides, strict=True)]
+        moved = op.Slice(padded, _i64(*starts), _i64(*ends), _i64(*axes), _i64(*window.strides))
+        entries.append(op.ReduceSum(op.Mul(moved, g), pixels, keepdims=0))
+    columns = [op.Unsqueeze(e, _i64(1)) for e in entries]
+    whole = op.Concat(*columns, axis=1) if len(columns) > 1 else columns[0]
+    return _put(node, op, op.Reshape(whole, _i64(int(g.shape[1]), 1, *kernel)))
+
+
 def conv_weight_grad(node: Node) -> bool:
     """Compute the gradient of a kernel as one convolution in which width and channels are one axis.
 
@@ -41,6 +85,8 @@ def conv_weight_grad(node: Node) -> bool:
     """
     x, g = node.inputs[0], node.inputs[1]
     attributes = dict(node.attributes)
+    if _is_depthwise(node, x, g):
+        return _depthwise_weight_grad(node)
     if not _is_plain(node, x, g) or attributes["dilations"][-1] != 1:
         return False
     assert x is not None and g is not None
@@ -105,9 +151,11 @@ def conv_input_grad(node: Node) -> bool:
     """
     g, w, attributes = node.inputs[0], node.inputs[1], node.attributes
     spatial, pads = attributes.get("spatial"), attributes.get("pads")
-    if not _is_plain(node, g, w) or spatial is None or pads is None or any(s != 1 for s in attributes["strides"]):
+    if g is None or w is None or spatial is None or pads is None or any(s != 1 for s in attributes["strides"]):
         return False
-    assert g is not None and w is not None
+    depthwise = _is_depthwise(node, g) and w.dtype == "float32" and w.shape[:2] == (g.shape[1], 1)
+    if not depthwise and not _is_plain(node, g, w):
+        return False
     rank = w.ndim - 2
     kernel, dilations = _sizes(w), tuple(attributes["dilations"])
     reach = [(k - 1) * d for k, d in zip(kernel, dilations, strict=True)]
@@ -120,11 +168,13 @@ def conv_input_grad(node: Node) -> bool:
     block = block_size()
     turned: Any = w
     if any(k != 1 for k in kernel):
-        if block is None or rank != 2 or any(int(d) % block for d in w.shape[:2]):
+        if block is None or rank != 2 or any(int(d) % block for d in w.shape[: 1 if depthwise else 2]):
             return False
         axes = range(2, w.ndim)
         ends = np.full(rank, np.iinfo(np.int64).min)
         turned = op.Slice(w, _i64(*[-1] * rank), ends, _i64(*axes), _i64(*[-1] * rank))
+    if depthwise:
+        return _put(node, op, op.Conv(g, turned, group=int(w.shape[0]), **common))
     return _put(node, op, op.Conv(g, op.Transpose(turned, perm=(1, 0, *range(2, w.ndim))), **common))
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from nngraph.ir import Graph, OpaqueType, Value, verify
 from nngraph.runtime import Session
-from nngraph.schema import infer_types, schema_of
+from nngraph.schema import OPSET, infer_types, schema_of
 from nngraph.serde import check_model, from_proto, to_proto
 from passes import PassManager, freeze, gradients, pipeline
 from passes.base import PASSES, parse
@@ -72,6 +72,8 @@ def same(a: Any, b: Any, tolerance: tuple[float, float] | None = None) -> bool:
 def usable(part: int) -> Iterator[tuple[str, onnx.ModelProto, list[tuple[list[Any], list[Any]]]]]:
     """Yield the cases of one part that the runtime passes, with inputs and the runtime's outputs."""
     for case in cases()[part::PARTS]:
+        if any(o.version > OPSET for o in case.model.opset_import if not o.domain):
+            continue
         found = []
         try:
             for inputs, expected in case.data_sets:
@@ -96,7 +98,8 @@ def compare(part: int, variants: Callable[[Graph], Iterator[tuple[str, onnx.Mode
             graph = from_proto(model)
             verify(graph, infer_types)
             for variant, exported in variants(graph):
-                tolerance = (0.0, 0.0) if variant == "imported" else None
+                # The file may declare another opset, for which the runtime has another kernel.
+                tolerance = (1e-6, 1e-7) if variant == "imported" else None
                 for inputs, expected in data:
                     if not same(expected, run(exported, inputs), tolerance):
                         broken.append(f"{name}: {variant} differs")

@@ -12,10 +12,11 @@ import pytest
 import zoo
 from passes.base import check_graph
 from passes.fusion import RULES as FUSIONS
+from passes.kernels import RULES as KERNELS
 from passes.rewrite import Example, Rule, rewrite
 from passes.simplify import RULES as SIMPLIFICATIONS
 
-RULES: dict[str, Rule] = {rule.name: rule for rule in (*SIMPLIFICATIONS, *FUSIONS)}
+RULES: dict[str, Rule] = {rule.name: rule for rule in (*SIMPLIFICATIONS, *FUSIONS, *KERNELS)}
 EXAMPLES = [(name, k) for name, rule in RULES.items() for k in range(len(rule.examples))]
 
 
@@ -77,4 +78,4 @@ def test_a_rule_states_its_equation(name: str) -> None:
 
 
 def test_names_are_unique() -> None:
-    assert len(RULES) == len(SIMPLIFICATIONS) + len(FUSIONS)
+    assert len(RULES) == len(SIMPLIFICATIONS) + len(FUSIONS) + len(KERNELS)

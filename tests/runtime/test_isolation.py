@@ -52,7 +52,8 @@ def test_a_model_with_its_data_in_another_file_survives(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "check", "message"),
     [
-        (BLOCKS, False, r"the model crashes the runtime, while it builds a session, with SIGFPE; the file is damaged"),
+        # onnxruntime 1.31 divides by 0 here, later ones refuse it.
+        (BLOCKS, False, r"the model crashes the runtime, while it builds a session, with SIGFPE|is refused by"),
         (BLOCKS, True, r"the model is refused by onnx's checker and type inference: .*Inference"),
         (PARTS, True, r"the model crashes onnx's checker and type inference, with SIG(ABRT|SEGV)"),
         (AXIS, True, r"the model crashes onnx's checker and type inference, with SIGSEGV"),

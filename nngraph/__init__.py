@@ -11,6 +11,7 @@ Names are imported when they are first used, so that ``import nngraph`` costs ne
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
 from nngraph.version import __version__
@@ -60,7 +61,8 @@ def __getattr__(name: str) -> Any:
         return value
     if name in _MODULES:
         return importlib.import_module(f"nngraph.{name}")
-    raise AttributeError(f"module 'nngraph' has no attribute {name!r}")
+    # With name and obj the interpreter suggests the nearest name.
+    raise AttributeError(f"module 'nngraph' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
 
 
 def __dir__() -> list[str]:

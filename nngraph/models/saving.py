@@ -185,8 +185,8 @@ def load_state(model: Any, filepath: str | Path) -> None:
 def _description(file: ModelFile, filepath: str | Path) -> dict[str, Any]:
     if CONFIG not in file.metadata:
         raise ValueError(
-            f"{str(filepath)!r} is an ONNX model, but not one that nngraph saved with its layers; "
-            "it was exported, or comes from elsewhere"
+            f"{str(filepath)!r} is an ONNX model, but not one that nngraph saved with its layers: it was exported, or "
+            "comes from elsewhere. Open it with nngraph.load_onnx, which gives a model that trains too"
         )
     if file.metadata.get(FORMAT) != str(_VERSION):
         raise ValueError(

@@ -147,6 +147,11 @@ def ranked(node: Node, types: list[TensorType]) -> list[TensorType]:
 
     ONNX finds no rank where it does not know the target itself.
     """
+    first = node.inputs[0] if node.inputs else None
+    if node.op == "Split" and not node.domain and first is not None and not isinstance(first.type, OpaqueType):
+        axis = int(node.attributes.get("axis", 0)) % first.ndim
+        open_axis = first.type.with_shape(UNKNOWN if k == axis else d for k, d in enumerate(first.shape))
+        return [open_axis if isinstance(t, OpaqueType) else t for t in types]
     target = node.inputs[0 if node.op == "ConstantOfShape" else 1] if node.op in _TARGETS and not node.domain else None
     if target is None or not isinstance(types[0], OpaqueType) or target.ndim != 1:
         return types

@@ -182,24 +182,30 @@ def _require_rules(nodes: Sequence[Node]) -> None:
     def has_rule(entry: OpDef | None) -> bool:
         return entry is not None and (rule_of(entry) is not None or bool(entry.no_gradient))
 
-    missing = [n for n in nodes if not has_rule(lookup(n.op, n.domain))]
+    missing = [n for n in nodes if not has_rule(lookup(n.op, n.domain)) or _is_unranked(n)]
     if not missing:
         return
     lines = [
-        f"  {n.op_id} at node {n.name!r}"
-        + (f" in layer {n.origin.layer!r}" if n.origin.layer else "")
-        + _why(lookup(n.op, n.domain))
+        f"  {n.op_id} at node {n.name!r}" + (f" in layer {n.origin.layer!r}" if n.origin.layer else "") + _why(n)
         for n in missing
     ]
     raise ValueError(
-        f"{len(missing)} operators on the way to the loss have no gradient rule:\n" + "\n".join(lines) + "\n"
+        f"{len(missing)} operators on the way to the loss have no gradient:\n" + "\n".join(lines) + "\n"
         "Freeze what lies below them, wrap them with ops.custom_gradient or ops.stop_gradient, "
         "or register a rule with nngraph.ops.vjp."
     )
 
 
-def _why(entry: OpDef | None) -> str:
-    return f": {entry.refusal}" if entry is not None and entry.refusal else ""
+def _why(node: Node) -> str:
+    entry = lookup(node.op, node.domain)
+    if entry is not None and entry.refusal:
+        return f": {entry.refusal}"
+    return ": the rank of its input or result is not known before it runs" if _is_unranked(node) else ""
+
+
+def _is_unranked(node: Node) -> bool:
+    """Whether a tensor of unknown rank goes in or comes out; rules reason about shapes."""
+    return any(v is not None and isinstance(v.type, OpaqueType) for v in (*node.inputs, *node.outputs))
 
 
 def _may_be_spread(node: Node, value: Value) -> bool:

@@ -38,6 +38,8 @@ class Fold(Pass):
         changes = _fold_sizes(graph) + self._fold_nodes(graph)
         while taken := _take_branches(graph):
             changes += taken + _fold_sizes(graph) + self._fold_nodes(graph)
+        if changes:
+            _retype(graph)
         return changes
 
     def _fold_nodes(self, graph: Graph) -> int:
@@ -147,7 +149,7 @@ def _take_branches(graph: Graph) -> int:
 
 
 def _retype(graph: Graph) -> None:
-    """Infer anew what was not known while two branches gave different types."""
+    """Infer anew what was not known while two branches gave different types, or a target shape was computed."""
     for node in graph.all_nodes():
         if not any(isinstance(o.type, OpaqueType) for o in node.outputs):
             continue

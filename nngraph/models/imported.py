@@ -29,6 +29,7 @@ from nngraph.serde import check_model, from_proto, to_proto
 from nngraph.serde.reading import Source, give_shapes, open_model
 from nngraph.transforms import function
 from passes.dce import Dce
+from passes.fold import Fold
 
 __all__ = ["ONNXModel", "load_onnx"]
 
@@ -87,6 +88,8 @@ def load_onnx(
         give_shapes(opened, {name: _named_dims(name, shape) for name, shape in input_shapes.items()})
     check_model(opened.model, name=opened.name)
     graph = from_proto(opened, types=foreign_types(opened.model))
+    if any(isinstance(o.type, OpaqueType) for n in graph.all_nodes() for o in n.outputs):
+        _take_known_branches(graph)
     if outputs is not None:
         _cut(graph, [outputs] if isinstance(outputs, str) else list(outputs))
     if input_shapes:
@@ -451,6 +454,19 @@ def _chosen(names: Sequence[str], trainable: Trainable) -> set[str]:
             raise unknown_name("weight", pattern, names)
         chosen |= found
     return chosen
+
+
+def _take_known_branches(graph: Graph) -> None:
+    """Leave out branches that are never taken: where two differ in rank, nothing is known of what comes after them."""
+    weights = [v for v in graph.constants if is_float(v.dtype) and v.ndim]
+    arrays = [v.data for v in weights]
+    for value in weights:  # they must not be computed with
+        value.data = None
+        del graph.constants[value]
+    Fold().run(graph)
+    for value, array in zip(weights, arrays, strict=True):
+        value.data = array
+        graph.constants[value] = None
 
 
 # -- other outputs, other shapes ------------------------------------------------------------------------------------

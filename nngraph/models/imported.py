@@ -25,7 +25,7 @@ from nngraph.ops.trace import current_trace, inline
 from nngraph.ops.variable import Variable
 from nngraph.runtime.foreign import foreign_types
 from nngraph.runtime.isolation import probe
-from nngraph.serde import check_model, from_proto, to_proto
+from nngraph.serde import check_model, check_operators, from_proto, to_proto
 from nngraph.serde.reading import Source, give_shapes, open_model
 from nngraph.transforms import function
 from passes.dce import Dce
@@ -86,6 +86,7 @@ def load_onnx(
         probe(source if isinstance(source, (str, os.PathLike, bytes)) else source.SerializeToString(), name=opened.name)
     if input_shapes:
         give_shapes(opened, {name: _named_dims(name, shape) for name, shape in input_shapes.items()})
+    check_operators(opened)
     check_model(opened.model, name=opened.name)
     graph = from_proto(opened, types=foreign_types(opened.model))
     if any(isinstance(o.type, OpaqueType) for n in graph.all_nodes() for o in n.outputs):

@@ -2,7 +2,7 @@
 
 from nngraph.serde.checking import check_model
 from nngraph.serde.file import ModelFile, read_model, write_model
-from nngraph.serde.from_onnx import from_proto
+from nngraph.serde.from_onnx import check_operators, from_proto
 from nngraph.serde.summary import ModelSummary, summarize
 from nngraph.serde.to_onnx import to_proto
 
@@ -10,6 +10,7 @@ __all__ = [
     "ModelFile",
     "ModelSummary",
     "check_model",
+    "check_operators",
     "from_proto",
     "read_model",
     "summarize",

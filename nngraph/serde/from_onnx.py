@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from nngraph.serde.limits import check_sizes
 from nngraph.serde.reading import Opened, open_model
 from nngraph.serde.upgrade import upgrade_node
 
-__all__ = ["from_proto"]
+__all__ = ["check_operators", "from_proto"]
 
 
 def from_proto(
@@ -42,13 +42,16 @@ def from_proto(
     opened = model if isinstance(model, Opened) else open_model(model, folder=base_dir or None)
     proto = opened.model
     if not isinstance(model, Opened):
+        check_operators(opened)
         check_model(proto, full=False)
     if proto.functions:
         proto = inliner.inline_local_functions(proto)
     versions = {o.domain: o.version for o in proto.opset_import}
     version = versions.pop("", versions.pop("ai.onnx", OPSET))
     if version > OPSET:
-        raise ValueError(f"{opened.name} uses ai.onnx opset {version}; the newest supported is {OPSET}")
+        raise ValueError(
+            f"{opened.name} uses ai.onnx opset {version}; the newest supported is {OPSET}. Export it with that"
+        )
     reader = _Reader(opened, proto, version, types or {})
     graph = reader.graph(proto.graph, None, {}, ())
     if reader.problems:
@@ -57,6 +60,30 @@ def from_proto(
     graph.domains.update(versions)
     graph.metadata.update((entry.key, entry.value) for entry in proto.metadata_props)
     return graph
+
+
+def check_operators(opened: Opened) -> None:
+    """Refuse operators that the model's opset does not have, all of them at once; ONNX's checker names only the first.
+
+    Raises:
+        ValueError: there are such operators.
+    """
+    version = next((o.version for o in opened.model.opset_import if o.domain in ("", "ai.onnx")), OPSET)
+    problems: dict[str, list[str]] = {}
+    for node in _all_nodes(opened.model.graph):
+        if node.domain in ("", "ai.onnx") and not onnx.defs.has(node.op_type, version, ""):
+            what = f"operator {node.op_type!r} does not exist in this opset; operators of your own need a domain"
+            problems.setdefault(what, []).append(node.name or "".join(node.output[:1]))
+    if problems:
+        raise ValueError(_listed(opened.name, version, problems))
+
+
+def _all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from _all_nodes(attribute.g)
 
 
 def _listed(name: str, version: int, problems: Mapping[str, list[str]]) -> str:

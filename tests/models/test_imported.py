@@ -406,12 +406,34 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
 
 
 def test_everything_that_cannot_be_imported_is_listed_at_once() -> None:
+    make = onnx.helper.make_node
     nodes = [
-        onnx.helper.make_node("Upsample", ["x"], ["a"], "up", mode="nearest"),
-        onnx.helper.make_node("Scatter", ["a", "a"], ["b"], "scatter"),
+        make("Magic", ["x"], ["a"], "first"),
+        make("Magic", ["a"], ["b"], "second"),
+        make("Relu", ["b"], ["c"], "fine"),
+        make("Wizardry", ["c"], ["d"], "third"),
     ]
-    proto = model_of(nodes, {"x": ["n", 1, 4, 4]}, ["b"], {}, opset=9)
     with pytest.raises(ValueError) as caught:
-        nngraph.load_onnx(proto)
+        nngraph.load_onnx(model_of(nodes, {"x": ["n", 4]}, ["d"], {}, opset=13))
     text = str(caught.value)
-    assert "Upsample" in text or "not valid ONNX" in text
+    assert "(opset 13) holds 2 thing(s) that nngraph cannot import" in text
+    assert "operator 'Magic' does not exist in this opset; operators of your own need a domain" in text
+    assert "(node 'first', 'second')" in text and "'Wizardry'" in text and "(node 'third')" in text
+
+
+def test_what_has_no_gradient_is_listed_at_once() -> None:
+    make = onnx.helper.make_node
+    nodes = [
+        make("BiasGelu", ["x", "b"], ["a"], "gelu", domain="com.microsoft"),
+        make("MatMul", ["a", "w"], ["c"], "product"),
+        make("FastGelu", ["c"], ["y"], "fast", domain="com.microsoft"),
+    ]
+    weights = {"b": np.ones(4, "float32"), "w": np.ones((4, 2), "float32")}
+    model = nngraph.load_onnx(model_of(nodes, {"x": ["n", 4]}, ["y"], weights, domains={"com.microsoft": 1}))
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError) as caught:
+        model.train_on_batch(np.ones((2, 4), "float32"), np.ones((2, 2), "float32"))
+    text = str(caught.value)
+    assert "2 operators on the way to the loss have no gradient" in text
+    assert "com.microsoft::BiasGelu at node 'gelu'" in text and "com.microsoft::FastGelu at node 'fast'" in text
+    assert "Freeze what lies below them" in text

@@ -414,8 +414,9 @@ def _is_weight(value: Value) -> bool:
 def _is_mask(value: Value) -> bool:
     """Whether an array that is added or multiplied only lets entries pass or not."""
     assert value.data is not None
-    data = value.data
-    return bool(np.all((data == 0) | (data == 1) | (data <= -1e4)))
+    zeros, ones, shut = value.data == 0, value.data == 1, value.data <= -1e4
+    # All zeros or all ones is how weights begin.
+    return bool(np.all(zeros | ones | shut) and (shut.any() or (zeros.any() and ones.any())))
 
 
 def _store_filled(graph: Graph, stored: set[str]) -> None:

@@ -225,6 +225,24 @@ def network_trains(name: str, folder_for_export: Path) -> None:
     np.testing.assert_allclose(got, model.predict(x, verbose=0), rtol=1e-3, atol=1e-6)
 
 
+def test_masks_are_no_weights() -> None:
+    make = onnx.helper.make_node
+    nodes = [
+        make("Add", ["x", "penalty"], ["a"]),
+        make("Mul", ["a", "triangle"], ["b"]),
+        make("Add", ["b", "position"], ["c"]),
+        make("Mul", ["c", "scale"], ["y"]),
+    ]
+    weights = {
+        "penalty": np.triu(np.full((4, 4), -1e9, "float32"), 1),
+        "triangle": np.tril(np.ones((4, 4), "float32")),
+        "position": np.zeros((1, 4, 4), "float32"),
+        "scale": np.ones((1, 1, 4), "float32"),
+    }
+    model = nngraph.load_onnx(model_of(nodes, {"x": ["n", 4, 4]}, ["y"], weights))
+    assert [w.path for w in model.weights] == ["position", "scale"]
+
+
 # -- building on it -------------------------------------------------------------------------------------------------
 
 

@@ -182,7 +182,7 @@ def _require_rules(nodes: Sequence[Node]) -> None:
     def has_rule(entry: OpDef | None) -> bool:
         return entry is not None and (rule_of(entry) is not None or bool(entry.no_gradient))
 
-    missing = [n for n in nodes if not has_rule(lookup(n.op, n.domain)) or _is_unranked(n)]
+    missing = [n for n in nodes if not has_rule(lookup(n.op, n.domain)) or n.is_opaque]
     if not missing:
         return
     lines = [
@@ -200,12 +200,7 @@ def _why(node: Node) -> str:
     entry = lookup(node.op, node.domain)
     if entry is not None and entry.refusal:
         return f": {entry.refusal}"
-    return ": the rank of its input or result is not known before it runs" if _is_unranked(node) else ""
-
-
-def _is_unranked(node: Node) -> bool:
-    """Whether a tensor of unknown rank goes in or comes out; rules reason about shapes."""
-    return any(v is not None and isinstance(v.type, OpaqueType) for v in (*node.inputs, *node.outputs))
+    return ": the rank of its input or result is not known before it runs" if node.is_opaque else ""
 
 
 def _may_be_spread(node: Node, value: Value) -> bool:

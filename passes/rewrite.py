@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nngraph.ir import Graph, Node, OpaqueType, TensorType, Value, standardize_dtype
+from nngraph.ir import Graph, Node, TensorType, Value, standardize_dtype
 from nngraph.ops.trace import trace_graph
 from passes.build import Builder, replace_value
 from passes.observer import current_observer
@@ -226,7 +226,7 @@ class _Driver:
             self.queued.add(node)
 
     def visit(self, node: Node) -> None:
-        if any(v is not None and isinstance(v.type, OpaqueType) for v in (*node.inputs, *node.outputs)):
+        if node.is_opaque:
             return  # rules reason about dtypes and shapes
         builder = Builder(node, "")
         for rule in self.rules[node.op_id]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from nngraph.ir.operators import ArrayOperators
-from nngraph.ir.types import Dim, Shape, TensorType, broadcast_shapes
+from nngraph.ir.types import Dim, OpaqueType, Shape, TensorType, broadcast_shapes
 
 __all__ = ["Graph", "Node", "Origin", "Value"]
 
@@ -169,6 +169,11 @@ class Node:
     def subgraphs(self) -> list[Graph]:
         """The graphs among the attributes."""
         return [a for a in self.attributes.values() if isinstance(a, Graph)]
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether something that is no tensor of known rank goes in or comes out."""
+        return any(v is not None and isinstance(v.type, OpaqueType) for v in (*self.inputs, *self.outputs))
 
     @property
     def next(self) -> Node | None:

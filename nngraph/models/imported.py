@@ -21,7 +21,7 @@ from nngraph.models.summary import print_node_summary
 from nngraph.naming import auto_name
 from nngraph.ops import raw
 from nngraph.ops.keras_tensor import KerasTensor, leaves
-from nngraph.ops.trace import current_trace, inline
+from nngraph.ops.trace import Trace, current_trace, inline
 from nngraph.ops.variable import Variable
 from nngraph.runtime.foreign import foreign_types
 from nngraph.runtime.isolation import probe
@@ -524,8 +524,6 @@ def _free_batch(graph: Graph, changed: Sequence[Value]) -> None:
 
 
 def _with_types(graph: Graph, types: Mapping[str, TensorType]) -> Graph:
-    from nngraph.ops.trace import Trace
-
     new = Graph(graph.name)
     with Trace(new):
         inputs = [new.add_input(v.name, types[v.name]) for v in graph.inputs]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,18 @@ def _is_plain(node: Node, *values: Value | None) -> bool:
     )
 
 
+def _window(attributes: Mapping[str, Any], sizes: tuple[int, ...]) -> Window:
+    """Return the windows of a convolution whose kernel's gradient a node computes."""
+    return Window(
+        attributes["kernel_shape"],
+        attributes["strides"],
+        attributes["dilations"],
+        attributes.get("pads"),
+        attributes.get("auto_pad", "NOTSET"),
+        sizes=sizes,
+    )
+
+
 def _is_depthwise(node: Node, *images: Value | None) -> bool:
     """Whether a convolution works on each channel by itself, on float32 images of known sizes."""
     group = node.attributes.get("group", 1)
@@ -47,14 +60,7 @@ def _depthwise_weight_grad(node: Node) -> bool:
     x, g, attributes = node.inputs[0], node.inputs[1], node.attributes
     assert x is not None and g is not None
     kernel, steps = tuple(attributes["kernel_shape"]), _sizes(g)
-    window = Window(
-        kernel,
-        attributes["strides"],
-        attributes["dilations"],
-        attributes.get("pads"),
-        attributes.get("auto_pad", "NOTSET"),
-        sizes=_sizes(x),
-    )
+    window = _window(attributes, _sizes(x))
     if window.pads is None:
         return False
     rank = window.rank
@@ -91,14 +97,7 @@ def conv_weight_grad(node: Node) -> bool:
         return False
     assert x is not None and g is not None
     sizes, steps, kernel = _sizes(x), _sizes(g), tuple(attributes["kernel_shape"])
-    window = Window(
-        kernel,
-        attributes["strides"],
-        attributes["dilations"],
-        attributes.get("pads"),
-        attributes.get("auto_pad", "NOTSET"),
-        sizes=sizes,
-    )
+    window = _window(attributes, sizes)
     if window.pads is None:
         return False
     before, reach = window.pads[: window.rank], window.reach(sizes, steps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nngraph import ops
-from nngraph.ops import Variable
+from nngraph.optimizers.joined import elementwise
 from nngraph.optimizers.optimizer import Optimizer
 
 __all__ = ["Adam", "AdamW"]
@@ -77,7 +77,8 @@ class Adam(Optimizer):
         """Return the names of both means, and of the largest second one for `amsgrad`."""
         return (*self.slots, "velocity_hat") if self.amsgrad else self.slots
 
-    def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
+    @elementwise
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Move by the corrected mean gradient over its size."""
         m, v = self.slot("momentum", variable), self.slot("velocity", variable)
         dtype = variable.dtype

@@ -8,6 +8,7 @@ from typing import Any
 from nngraph import ops
 from nngraph.ops import Variable
 from nngraph.optimizers.clipping import square_sum
+from nngraph.optimizers.joined import elementwise
 from nngraph.optimizers.optimizer import Optimizer
 
 __all__ = ["Adamax", "Lamb", "Nadam"]
@@ -71,7 +72,8 @@ class Adamax(Optimizer):
         self.beta_2 = beta_2
         self.epsilon = epsilon
 
-    def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
+    @elementwise
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Move by the mean gradient over the running largest one."""
         m, u = self.slot("momentum", variable), self.slot("norm", variable)
         dtype = variable.dtype
@@ -159,7 +161,8 @@ class Nadam(Optimizer):
 
         return self.shared(f"share {ahead}", dtype, compute)
 
-    def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
+    @elementwise
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Move by the looked-ahead mean gradient over its size."""
         m, v = self.slot("momentum", variable), self.slot("velocity", variable)
         dtype = variable.dtype

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nngraph import ops
-from nngraph.ops import Variable
+from nngraph.optimizers.joined import elementwise
 from nngraph.optimizers.optimizer import Optimizer
 
 __all__ = ["Adadelta", "Adagrad", "RMSprop"]
@@ -76,7 +76,8 @@ class RMSprop(Optimizer):
         momentum = ("momentum",) if self.momentum > 0 else ()
         return ("velocity", *momentum, "average_gradient") if self.centered else ("velocity", *momentum)
 
-    def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
+    @elementwise
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Move by the gradient over its running size."""
         velocity = self.slot("velocity", variable)
         velocity.assign(velocity.value * self.rho + ops.square(gradient) * (1.0 - self.rho))
@@ -152,7 +153,8 @@ class Adagrad(Optimizer):
         """Return where the sum begins."""
         return self.initial_accumulator_value
 
-    def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
+    @elementwise
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Move by the gradient over the root of its summed squares."""
         total = self.slot("accumulator", variable)
         total.assign(total.value + ops.square(gradient))
@@ -214,7 +216,8 @@ class Adadelta(Optimizer):
         self.rho = rho
         self.epsilon = epsilon
 
-    def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
+    @elementwise
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Move by the gradient times the ratio of both sizes."""
         squares, changes = self.slot("accumulated_grad", variable), self.slot("accumulated_delta_var", variable)
         squares.assign(squares.value * self.rho + ops.square(gradient) * (1.0 - self.rho))

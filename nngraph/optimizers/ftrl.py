@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nngraph import ops
-from nngraph.ops import Variable
+from nngraph.optimizers.joined import elementwise
 from nngraph.optimizers.optimizer import Optimizer
 
 __all__ = ["Ftrl"]
@@ -98,7 +98,8 @@ class Ftrl(Optimizer):
         """Return where a slot begins."""
         return self.initial_accumulator_value if name == "accumulator" else "zeros"
 
-    def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
+    @elementwise
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Solve for the weights that the gradients call for."""
         total, linear = self.slot("accumulator", variable), self.slot("linear", variable)
         dtype = variable.dtype

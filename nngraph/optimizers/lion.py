@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nngraph import ops
-from nngraph.ops import Variable
+from nngraph.optimizers.joined import elementwise
 from nngraph.optimizers.optimizer import Optimizer
 
 __all__ = ["Lion"]
@@ -68,7 +68,8 @@ class Lion(Optimizer):
         if not 0 < beta_1 <= 1:
             raise ValueError(f"Lion: beta_1 must lie in (0, 1]. Received: beta_1={beta_1!r}")
 
-    def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
+    @elementwise
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Move by the sign of the interpolated momentum."""
         m = self.slot("momentum", variable)
         direction = ops.sign(m.value * self.beta_1 + gradient * (1.0 - self.beta_1))

@@ -20,6 +20,7 @@ from nngraph.naming import auto_name, snake_case
 from nngraph.ops import Variable
 from nngraph.ops.trace import recorded_under
 from nngraph.optimizers.clipping import clip_by_global_norm, clip_by_norm
+from nngraph.optimizers.joined import Joined, is_elementwise, join_small
 from nngraph.optimizers.schedules.schedule import LearningRateSchedule
 from nngraph.saving.registry import deserialize_keras_object, serialize_keras_object
 from nngraph.stateless import StatelessScope
@@ -241,9 +242,12 @@ class Optimizer:
         """Return the initializer of a slot."""
         return "zeros"
 
-    def slot(self, name: str, variable: Variable) -> Variable:
+    def slot(self, name: str, variable: Any) -> Any:
         """Return what the rule keeps under `name` beside a trained variable."""
-        return self._slots[name][variable]
+        slots = self._slots[name]
+        if isinstance(variable, Joined):
+            return Joined([slots[v] for v in variable.variables])
+        return slots[variable]
 
     def _get_variable_index(self, variable: Variable) -> int:
         """Return the place of a trained variable in the lists of `add_optimizer_variables`."""
@@ -296,8 +300,12 @@ class Optimizer:
 
     # -- one step ------------------------------------------------------------------------------------------------------
 
-    def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
-        """Change one variable; a subclass defines it."""
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Change one variable; a subclass defines it.
+
+        A rule that treats every entry by itself may be marked with `@elementwise` (`nngraph.optimizers.joined`): small
+        vectors are then updated together, the rule's `variable` standing for several.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define update_step(gradient, variable, learning_rate).")
 
     def begin_update(self) -> None:
@@ -432,7 +440,10 @@ class Optimizer:
             rate = ops.convert_to_tensor(self.learning_rate)
             self._decay_weights(variables, rate)
             self.begin_update()
-            for gradient, variable in zip(grads, variables, strict=True):
+            changes: Any = zip(grads, variables, strict=True)
+            if is_elementwise(self.update_step):
+                changes = join_small(changes)
+            for gradient, variable in changes:
                 dtype = variable.dtype
                 self.update_step(gradient, variable, self.shared("learning rate", dtype, lambda: rate))
         finally:

@@ -7,6 +7,7 @@ from typing import Any
 
 from nngraph import ops
 from nngraph.ops import Variable
+from nngraph.optimizers.joined import elementwise
 from nngraph.optimizers.optimizer import Optimizer
 
 __all__ = ["ScheduleFreeAdamW"]
@@ -81,7 +82,8 @@ class ScheduleFreeAdamW(Optimizer):
         for variable, fast in self._slots["momentum"].items():
             fast.assign(variable.numpy())
 
-    def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
+    @elementwise
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Move the fast sequence, then the mean, then the variable between them."""
         z, v = self.slot("momentum", variable), self.slot("velocity", variable)
         dtype = variable.dtype

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nngraph.ops import Variable
+from nngraph.optimizers.joined import elementwise
 from nngraph.optimizers.optimizer import Optimizer
 
 __all__ = ["SGD"]
@@ -70,7 +70,8 @@ class SGD(Optimizer):
         """Return the velocity's name, if there is momentum."""
         return ("momentum",) if self.momentum else ()
 
-    def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
+    @elementwise
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Move against the gradient."""
         change = gradient * learning_rate
         if not self.momentum:

@@ -13,6 +13,7 @@ import pytest
 from golden import optimizer_cases as cases
 from nngraph import optimizers
 from nngraph.ops import Variable
+from nngraph.optimizers.joined import is_elementwise
 from traced import TracedStep
 
 GOLDEN: dict[str, Any] = json.loads((Path(__file__).parent.parent / "golden" / "optimizers.json").read_text())
@@ -108,6 +109,63 @@ def test_nothing_grows_but_the_variables() -> None:
     optimizer.apply(cases.gradients(0), variables)
     assert int(optimizer.iterations.numpy()) == 2**40 + 1
     assert np.isfinite(flat(variables)).all()
+
+
+# -- small vectors together --------------------------------------------------------------------------------------------
+
+ELEMENTWISE = {"SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lion", "Nadam", "RMSprop"}
+ELEMENTWISE |= {"ScheduleFreeAdamW"}
+
+
+def vectors() -> list[Variable]:
+    rng = np.random.default_rng(3)
+    shapes = [(4,), (2, 3), (1,), (5,), (9000,)]
+    return [Variable(rng.standard_normal(s).astype("float32"), name=f"v{k}") for k, s in enumerate(shapes)]
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+@pytest.mark.parametrize("traced", [False, True])
+def test_small_vectors_are_updated_together_and_as_if_alone(name: str, traced: bool, monkeypatch: Any) -> None:
+    rule = getattr(optimizers, name)
+    assert is_elementwise(rule.update_step) == (name in ELEMENTWISE)
+    found = {}
+    for together in (True, False):
+        if not together:
+            monkeypatch.setattr("nngraph.optimizers.optimizer.is_elementwise", lambda rule: False)
+        optimizer, variables, rng = rule(), vectors(), np.random.default_rng(4)
+        optimizer.build(variables)
+        grads = [[rng.standard_normal(v.shape).astype("float32") for v in variables] for _ in range(3)]
+        apply = TracedStep(lambda *g: optimizer.apply(list(g), variables), *grads[0]) if traced else None  # noqa: B023
+        for each in grads:
+            _ = apply(*each) if apply else optimizer.apply(each, variables)
+        found[together] = [v.numpy() for v in (*variables, *optimizer.variables)]
+    for one, other in zip(found[True], found[False], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_another_small_vector_adds_no_pass() -> None:
+    def nodes(count: int) -> Counter[str]:
+        optimizer = optimizers.Adam()
+        variables = [Variable(np.ones(4, "float32"), name=f"v{k}") for k in range(count)]
+        optimizer.build(variables)
+        step = TracedStep(lambda *g: optimizer.apply(list(g), variables), *(np.ones(4, "float32"),) * count)
+        return Counter(n.op for n in step.graph if n.op != "Identity")
+
+    assert nodes(30) == nodes(2)
+    assert nodes(2)["Concat"] == 4  # the gradients, the variables, both means
+
+
+def test_a_rule_of_a_users_own_sees_each_variable_alone() -> None:
+    seen = []
+
+    class Mine(optimizers.Adam):
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+            seen.append(variable)
+            super().update_step(gradient, variable, learning_rate)
+
+    variables = vectors()
+    Mine().apply([np.ones(v.shape, "float32") for v in variables], variables)
+    assert seen == variables
 
 
 # -- dynamic loss scaling ----------------------------------------------------------------------------------------------

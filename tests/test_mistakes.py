@@ -312,7 +312,7 @@ def test_an_absent_runtime_is_named_with_both_remedies(monkeypatch: pytest.Monke
 def test_cuda_without_its_runtime_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     from nngraph.runtime import device
 
-    monkeypatch.setattr(device, "_providers", lambda: ("CPUExecutionProvider",))
+    monkeypatch.setattr(device, "available_providers", lambda: ("CPUExecutionProvider",))
     with pytest.raises(RuntimeError, match=r"nngraph\[cuda\]"):
         device.resolve_device("cuda")
     assert device.resolve_device("auto") == "cpu"

@@ -9,7 +9,7 @@ from typing import Any
 
 from nngraph import config
 
-__all__ = ["DEVICES", "onnxruntime", "resolve_device", "session_options"]
+__all__ = ["DEVICES", "available_providers", "onnxruntime", "resolve_device", "session_options"]
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -47,7 +47,8 @@ def session_options(*, single_thread: bool = False) -> Any:
 
 
 @functools.cache
-def _providers() -> tuple[str, ...]:
+def available_providers() -> tuple[str, ...]:
+    """Return the runtime's names of the providers that it was built with."""
     return tuple(onnxruntime().get_available_providers())
 
 
@@ -62,10 +63,10 @@ def resolve_device(device: str = "auto") -> str:
         raise ValueError(f"device must be one of {DEVICES}, got {device!r}")
     if device == "cpu":
         return "cpu"
-    has_cuda = "CUDAExecutionProvider" in _providers()
+    has_cuda = "CUDAExecutionProvider" in available_providers()
     if device == "cuda" and not has_cuda:
         raise RuntimeError(
             "device='cuda' needs the CUDA build of the runtime: pip uninstall onnxruntime, then "
-            'pip install "nngraph[cuda]"; this runtime offers ' + ", ".join(_providers())
+            'pip install "nngraph[cuda]"; this runtime offers ' + ", ".join(available_providers())
         )
     return "cuda" if has_cuda else "cpu"

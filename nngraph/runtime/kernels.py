@@ -8,26 +8,10 @@ from typing import Any
 
 from nngraph.ir import Graph, Node, TensorType, Value
 from nngraph.registry import COMPOSITE_DOMAIN, OpDef, lookup
-from nngraph.runtime.device import onnxruntime
+from nngraph.runtime.kernel_table import table
 from nngraph.schema import OPSET, schema_of
 
 __all__ = ["expand_composite", "expand_composites", "has_kernel", "legalize", "output_dtypes", "stand_ins"]
-
-_DTYPE_NAMES = {"float32": "float", "float64": "double"}
-
-
-@functools.cache
-def _kernels() -> dict[tuple[str, str], list[tuple[int, dict[str, set[str]]]]]:
-    """(domain, operator) to (last opset served, type constraints) of the CPU kernels."""
-    onnxruntime()
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    table: dict[tuple[str, str], list[tuple[int, dict[str, set[str]]]]] = {}
-    for kernel in state.get_all_opkernel_def():
-        if kernel.provider == "CPUExecutionProvider":
-            constraints = {k: set(v) for k, v in kernel.type_constraints.items()}
-            table.setdefault((kernel.domain, kernel.op_name), []).append((kernel.version_range[1], constraints))
-    return table
 
 
 def has_kernel(op: str, dtypes: Sequence[str | None], domain: str = "") -> bool:
@@ -41,18 +25,14 @@ def has_kernel(op: str, dtypes: Sequence[str | None], domain: str = "") -> bool:
 
 @functools.cache
 def _has_kernel(op: str, dtypes: tuple[str | None, ...], domain: str) -> bool:
-    entries = _kernels().get((domain, op))
+    entries = table("cpu").get((domain, op))
     schema = schema_of(op, domain)
     if entries is None:
         return bool(schema.has_function or schema.has_context_dependent_function)  # type: ignore[attr-defined]
     parameters = [schema.inputs[min(k, len(schema.inputs) - 1)].type_str for k in range(len(dtypes))]
-    for last, constraints in entries:
-        if domain == "" and last < OPSET:
-            continue
-        names = {p: _kernel_name(d) for p, d in zip(parameters, dtypes, strict=True) if d}
-        if all(name in constraints[p] for p, name in names.items() if p in constraints):
-            return True
-    return False
+    given = {p: d for p, d in zip(parameters, dtypes, strict=True) if d}
+    newest = [k for k in entries if domain != "" or k.last >= OPSET]
+    return any(all(d in k.dtypes.get(p, (d,)) for p, d in given.items()) for k in newest)
 
 
 def expand_composites(graph: Graph) -> int:
@@ -162,13 +142,13 @@ def stand_ins(op: str, dtypes: Sequence[str | None]) -> list[str | None]:
 def _stand_ins(op: str, dtypes: tuple[str | None, ...]) -> tuple[str | None, ...]:
     parameters = _input_parameters(op, len(dtypes))
     taken: dict[str, set[str]] = {}
-    for last, constraints in _kernels().get(("", op), []):
-        if last >= OPSET:
-            for parameter, names in constraints.items():
-                taken.setdefault(parameter, set()).update(names)
+    for kernel in table("cpu").get(("", op), []):
+        if kernel.last >= OPSET:
+            for parameter, kinds in kernel.dtypes.items():
+                taken.setdefault(parameter, set()).update(kinds)
 
     def replaced(dtype: str | None, parameter: str, k: int) -> str | None:
-        if dtype not in _WIDER or _kernel_name(dtype) in taken.get(parameter, {_kernel_name(dtype)}):
+        if dtype not in _WIDER or dtype in taken.get(parameter, {dtype}):
             return dtype
         options = _WIDER[dtype]
         return options[min(k, len(options) - 1)]
@@ -181,10 +161,6 @@ def _input_parameters(op: str, count: int) -> list[str]:
     """The type parameters of a node's inputs."""
     inputs = schema_of(op).inputs
     return [inputs[min(k, len(inputs) - 1)].type_str for k in range(count)]
-
-
-def _kernel_name(dtype: str) -> str:
-    return f"tensor({_DTYPE_NAMES.get(dtype, dtype)})"
 
 
 def output_dtypes(op: str, inputs: Sequence[str | None], outputs: int) -> list[str | None]:

@@ -1,0 +1,107 @@
+"""Which nodes the CUDA provider executes, told from the table of its kernels: on any machine, without a session.
+
+A node without a CUDA kernel runs on the CPU between two copies. That is slow, and a step that holds one cannot be
+captured as a CUDA graph.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from onnx import defs
+
+from nngraph.ir import Graph, Node
+from nngraph.runtime.kernel_table import table
+from nngraph.schema import RUNTIME_OPSET, lowest_opset
+
+__all__ = ["capture_obstacles", "off_cuda"]
+
+
+def off_cuda(graph: Graph) -> list[tuple[Node, str]]:
+    """Return the nodes of a lowered graph that CUDA does not execute, those of subgraphs included, and why.
+
+    Example:
+        >>> from nngraph.ir import TensorType
+        >>> g = Graph("g"); x = g.add_input("x", TensorType("uint32", (2,)))
+        >>> y = g.append(Node("BitwiseNot", [x], {}), [x.type]).output
+        >>> g.set_outputs([y], ["y"]); [(n.op, why) for n, why in off_cuda(g)]
+        [('BitwiseNot', 'no kernel for uint32')]
+    """
+    nodes = list(graph.all_nodes())
+    opset = max((lowest_opset(n, RUNTIME_OPSET) for n in nodes), default=RUNTIME_OPSET)
+    found = ((node, _refusal(node, opset)) for node in nodes)
+    return [(node, why) for node, why in found if why is not None]
+
+
+def capture_obstacles(graph: Graph) -> list[str]:
+    """Return why a graph cannot be captured as a CUDA graph: an empty list where it can."""
+    found = [f"{node.op_id} (node {node.name!r}) runs on the CPU: {why}" for node, why in off_cuda(graph)]
+    for node in graph:
+        if node.subgraphs:
+            found.append(f"{node.op_id} (node {node.name!r}) decides at run time what is executed")
+        elif node.op_id in _WAITING:
+            found.append(f"{node.op_id} (node {node.name!r}) waits for the device to know the size of its result")
+    open_sizes = [v.name for v in (*graph.inputs, *graph.outputs) if not v.type.is_static]
+    if open_sizes:
+        found.append(f"the sizes of {', '.join(open_sizes)} are not fixed")
+    return found
+
+
+_WAITING = frozenset({"Compress", "NonMaxSuppression", "NonZero", "Unique"})
+"""Operators whose result has as many rows as the data say."""
+
+
+def _refusal(node: Node, opset: int) -> str | None:
+    if node.domain != "":
+        return None if (node.domain, node.op) in table("cuda") else f"no kernel in domain {node.domain}"
+    special = _SPECIAL.get(node.op)
+    why = special(node) if special is not None else None
+    if why is not None:
+        return why
+    inputs = tuple(None if v is None else v.dtype for v in node.inputs)
+    outputs = tuple(v.dtype for v in node.outputs)
+    if _executes(node.op, inputs, outputs, opset):
+        return None
+    return "no kernel for " + ", ".join(dict.fromkeys(d for d in inputs or outputs if d is not None))
+
+
+@functools.cache
+def _executes(op: str, inputs: tuple[str | None, ...], outputs: tuple[str, ...], opset: int) -> bool:
+    schema = defs.get_schema(op, opset, "")
+    given = [*_typed(schema.inputs, inputs), *_typed(schema.outputs, outputs)]
+    kernels = [k for k in table("cuda").get(("", op), []) if k.serves(schema.since_version)]
+    if not kernels:
+        return op not in _OWN_KERNELS and (schema.has_function or schema.has_context_dependent_function)
+    return any(all(dtype in k.dtypes.get(parameter, (dtype,)) for parameter, dtype in given) for k in kernels)
+
+
+_OWN_KERNELS = frozenset({"Clip", "LogSoftmax", "Relu", "Sign", "Softmax"})
+"""Functions by definition that the runtime never takes apart."""
+
+
+def _typed(formal: Any, dtypes: tuple[str | None, ...]) -> list[tuple[str, str]]:
+    """Return the type parameter and the dtype of each value that is there."""
+    last = len(formal) - 1
+    return [(formal[min(k, last)].type_str, d) for k, d in enumerate(dtypes) if d is not None]
+
+
+# -- nodes that the provider refuses although it has a kernel ----------------------------------------------------------
+
+
+def _uneven(node: Node) -> str | None:
+    pads = node.attributes.get("pads") or ()
+    half = len(pads) // 2
+    return "its padding is not the same on both sides" if tuple(pads[:half]) != tuple(pads[half:]) else None
+
+
+def _last_index(node: Node) -> str | None:
+    return "select_last_index is set" if node.attributes.get("select_last_index", 0) else None
+
+
+_SPECIAL: dict[str, Callable[[Node], str | None]] = {
+    "ArgMax": _last_index,
+    "ArgMin": _last_index,
+    "ConvTranspose": _uneven,
+}

@@ -30,9 +30,15 @@ __all__ = [
     "Setting",
     "backend",
     "clear_session",
+    "cuda_conv_search",
+    "cuda_graphs",
+    "cuda_memory_bytes",
+    "cuda_nhwc",
+    "cuda_tf32",
     "debug",
     "describe_settings",
     "device",
+    "device_data_bytes",
     "disable_interactive_logging",
     "disable_traceback_filtering",
     "draw_seed",
@@ -113,6 +119,20 @@ def _parse_bool(text: str) -> bool:
     raise ValueError("expected 0 or 1")
 
 
+def _parse_size(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 2**30:
+        raise ValueError("expected a number of GiB, 0 or more")
+    return value
+
+
+def _parse_search(text: str) -> str:
+    value = text.strip().lower()
+    if value not in {"exhaustive", "heuristic", "default"}:
+        raise ValueError("expected exhaustive, heuristic or default")
+    return value
+
+
 def _parse_device(text: str) -> str:
     value = text.strip().lower()
     if value not in {"auto", "cpu", "cuda"}:
@@ -160,6 +180,38 @@ SETTINGS: dict[str, Setting] = {
             "64",
             _parse_gib,
             "Imported models in which one value takes more memory than this are refused.",
+        ),
+        Setting(
+            "cuda_tf32", "NNGRAPH_CUDA_TF32", "0", _parse_bool, "Multiply float32 on a GPU with 10 bits of mantissa."
+        ),
+        Setting("cuda_nhwc", "NNGRAPH_CUDA_NHWC", "0", _parse_bool, "Let the GPU's provider convolve in NHWC."),
+        Setting(
+            "cuda_graphs",
+            "NNGRAPH_CUDA_GRAPHS",
+            "1",
+            _parse_bool,
+            "Capture steps as CUDA graphs where every node runs on the GPU.",
+        ),
+        Setting(
+            "cuda_conv_search",
+            "NNGRAPH_CUDA_CONV_SEARCH",
+            "exhaustive",
+            _parse_search,
+            "How cuDNN's convolutions are chosen: exhaustive, heuristic or default.",
+        ),
+        Setting(
+            "cuda_memory_gib",
+            "NNGRAPH_CUDA_MEMORY_GIB",
+            "0",
+            _parse_size,
+            "Memory for a session on a GPU; 0 is no limit.",
+        ),
+        Setting(
+            "device_data_gib",
+            "NNGRAPH_DEVICE_DATA_GIB",
+            "4",
+            _parse_size,
+            "Arrays given to fit lie on the GPU while it trains if they take no more memory than this.",
         ),
     )
 }
@@ -263,6 +315,36 @@ def dump() -> Path | None:
 def max_tensor_bytes() -> int:
     """Return how many bytes one value of an imported model may take (``NNGRAPH_MAX_TENSOR_GIB``)."""
     return int(setting("max_tensor_gib") * 2**30)
+
+
+def cuda_tf32() -> bool:
+    """Return whether a GPU may round what it multiplies to TensorFloat-32 (``NNGRAPH_CUDA_TF32``)."""
+    return setting("cuda_tf32")
+
+
+def cuda_nhwc() -> bool:
+    """Return whether the GPU's provider convolves in its NHWC layout (``NNGRAPH_CUDA_NHWC``)."""
+    return setting("cuda_nhwc")
+
+
+def cuda_graphs() -> bool:
+    """Return whether steps are captured as CUDA graphs where that is possible (``NNGRAPH_CUDA_GRAPHS``)."""
+    return setting("cuda_graphs")
+
+
+def cuda_conv_search() -> str:
+    """Return how cuDNN's convolutions are chosen (``NNGRAPH_CUDA_CONV_SEARCH``)."""
+    return setting("cuda_conv_search")
+
+
+def cuda_memory_bytes() -> int:
+    """Return how much memory a session on a GPU may take, 0 for no limit (``NNGRAPH_CUDA_MEMORY_GIB``)."""
+    return int(setting("cuda_memory_gib") * 2**30)
+
+
+def device_data_bytes() -> int:
+    """Return up to which size the arrays of ``fit`` are kept on the GPU (``NNGRAPH_DEVICE_DATA_GIB``)."""
+    return int(setting("device_data_gib") * 2**30)
 
 
 def _setting(name: str) -> Setting:

@@ -9,7 +9,7 @@ from typing import Any
 
 from nngraph import config
 
-__all__ = ["DEVICES", "available_providers", "onnxruntime", "resolve_device", "session_options"]
+__all__ = ["DEVICES", "available_providers", "onnxruntime", "provider_options", "resolve_device", "session_options"]
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -44,6 +44,35 @@ def session_options(*, single_thread: bool = False) -> Any:
     options.log_severity_level = 4  # errors become exceptions; the log need not repeat them
     options.intra_op_num_threads = 1 if single_thread else config.threads()
     return options
+
+
+def provider_options(device: str, *, capture: bool = False) -> list[tuple[str, dict[str, str]]]:
+    """Return the providers of a session and their options, the first choice first.
+
+    Args:
+        device: ``"cpu"`` or ``"cuda"``.
+        capture: let the runtime capture what it runs as CUDA graphs.
+
+    Example:
+        >>> provider_options("cpu")
+        [('CPUExecutionProvider', {})]
+        >>> provider_options("cuda", capture=True)[0][1]["enable_cuda_graph"]
+        '1'
+    """
+    cpu: tuple[str, dict[str, str]] = ("CPUExecutionProvider", {})
+    if device == "cpu":
+        return [cpu]
+    options = {
+        "use_tf32": str(int(config.cuda_tf32())),
+        "prefer_nhwc": str(int(config.cuda_nhwc())),
+        "cudnn_conv_algo_search": config.cuda_conv_search().upper(),
+        "cudnn_conv_use_max_workspace": "1",
+        "enable_cuda_graph": str(int(capture)),
+    }
+    if config.cuda_memory_bytes():
+        # An arena that doubles would pass the limit long before the memory is used up.
+        options |= {"gpu_mem_limit": str(config.cuda_memory_bytes()), "arena_extend_strategy": "kSameAsRequested"}
+    return [("CUDAExecutionProvider", options), cpu]
 
 
 @functools.cache

@@ -12,6 +12,7 @@ from typing import Any
 
 from onnx import defs
 
+from nngraph import config
 from nngraph.ir import Graph, Node
 from nngraph.runtime.kernel_table import table
 from nngraph.schema import RUNTIME_OPSET, lowest_opset
@@ -90,7 +91,10 @@ def _typed(formal: Any, dtypes: tuple[str | None, ...]) -> list[tuple[str, str]]
 # -- nodes that the provider refuses although it has a kernel ----------------------------------------------------------
 
 
-def _uneven(node: Node) -> str | None:
+def _transposed(node: Node) -> str | None:
+    weights = node.inputs[1]
+    if config.cuda_nhwc() and (weights is None or weights.data is None):
+        return "in NHWC its kernel must be a constant"
     pads = node.attributes.get("pads") or ()
     half = len(pads) // 2
     return "its padding is not the same on both sides" if tuple(pads[:half]) != tuple(pads[half:]) else None
@@ -103,5 +107,5 @@ def _last_index(node: Node) -> str | None:
 _SPECIAL: dict[str, Callable[[Node], str | None]] = {
     "ArgMax": _last_index,
     "ArgMin": _last_index,
-    "ConvTranspose": _uneven,
+    "ConvTranspose": _transposed,
 }

@@ -74,7 +74,8 @@ def _executes(op: str, inputs: tuple[str | None, ...], outputs: tuple[str, ...],
     given = [*_typed(schema.inputs, inputs), *_typed(schema.outputs, outputs)]
     kernels = [k for k in table("cuda").get(("", op), []) if k.serves(schema.since_version)]
     if not kernels:
-        return op not in _OWN_KERNELS and (schema.has_function or schema.has_context_dependent_function)
+        is_function: bool = schema.has_function or schema.has_context_dependent_function  # type: ignore[attr-defined]
+        return op not in _OWN_KERNELS and is_function
     return any(all(dtype in k.dtypes.get(parameter, (dtype,)) for parameter, dtype in given) for k in kernels)
 
 

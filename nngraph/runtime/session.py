@@ -147,7 +147,10 @@ def _compile(graph: Graph, providers: list[tuple[str, dict[str, str]]], optimize
     if not optimize:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        return ort.InferenceSession(_serialized(graph, options), options, providers=providers)
+        session = ort.InferenceSession(_serialized(graph, options), options, providers=providers)
+        if providers[0][0] not in session.get_providers():  # it only warns, and goes on without
+            raise RuntimeError(f"onnxruntime could not start {providers[0][0]} for graph {graph.name!r}")
+        return session
     except ort.capi.onnxruntime_pybind11_state.Fail as error:
         raise RuntimeError(f"onnxruntime refuses graph {graph.name!r}: {error}") from error
     except ort.capi.onnxruntime_pybind11_state.InvalidGraph as error:

@@ -74,13 +74,10 @@ def _executes(op: str, inputs: tuple[str | None, ...], outputs: tuple[str, ...],
     given = [*_typed(schema.inputs, inputs), *_typed(schema.outputs, outputs)]
     kernels = [k for k in table("cuda").get(("", op), []) if k.serves(schema.since_version)]
     if not kernels:
+        # The runtime takes a function apart only where no provider has a kernel for it.
         is_function: bool = schema.has_function or schema.has_context_dependent_function  # type: ignore[attr-defined]
-        return op not in _OWN_KERNELS and is_function
+        return is_function and ("", op) not in table("cpu")
     return any(all(dtype in k.dtypes.get(parameter, (dtype,)) for parameter, dtype in given) for k in kernels)
-
-
-_OWN_KERNELS = frozenset({"Clip", "LogSoftmax", "Relu", "Sign", "Softmax"})
-"""Functions by definition that the runtime never takes apart."""
 
 
 def _typed(formal: Any, dtypes: tuple[str | None, ...]) -> list[tuple[str, str]]:
@@ -96,6 +93,8 @@ def _transposed(node: Node) -> str | None:
     weights = node.inputs[1]
     if config.cuda_nhwc() and (weights is None or weights.data is None):
         return "in NHWC its kernel must be a constant"
+    if node.attributes.get("auto_pad", "NOTSET").startswith("SAME"):
+        return "how it is padded is left to the runtime"
     pads = node.attributes.get("pads") or ()
     half = len(pads) // 2
     return "its padding is not the same on both sides" if tuple(pads[:half]) != tuple(pads[half:]) else None
@@ -105,8 +104,35 @@ def _last_index(node: Node) -> str | None:
     return "select_last_index is set" if node.attributes.get("select_last_index", 0) else None
 
 
+def _training_mode(node: Node) -> str | None:
+    return "it is in training mode, which the provider refuses" if node.attributes.get("training_mode", 0) else None
+
+
+_ACTIVATIONS = {"RNN": ("tanh",), "GRU": ("sigmoid", "tanh"), "LSTM": ("sigmoid", "tanh", "tanh")}
+
+
+def _recurrent(node: Node) -> str | None:
+    """What cuDNN's recurrent layers cannot do."""
+    attributes, usual = node.attributes, _ACTIVATIONS[node.op]
+    wanted = [a.lower() for a in attributes.get("activations") or usual]
+    if any(a != usual[k % len(usual)] for k, a in enumerate(wanted)):
+        return "its activations are not the usual ones"
+    if any(name in attributes for name in ("activation_alpha", "activation_beta", "clip")):
+        return "its activations have parameters"
+    if node.op == "GRU" and not attributes.get("linear_before_reset", 0):
+        return "the reset gate comes before the product"
+    has_peepholes = len(node.inputs) > 7 and node.inputs[7] is not None
+    if node.op == "LSTM" and (attributes.get("input_forget", 0) or has_peepholes):
+        return "it has peepholes or coupled gates"
+    return None
+
+
 _SPECIAL: dict[str, Callable[[Node], str | None]] = {
     "ArgMax": _last_index,
     "ArgMin": _last_index,
+    "BatchNormalization": _training_mode,
     "ConvTranspose": _transposed,
+    "GRU": _recurrent,
+    "LSTM": _recurrent,
+    "RNN": _recurrent,
 }

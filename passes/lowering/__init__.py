@@ -12,7 +12,6 @@ from nngraph.registry import COMPOSITE_DOMAIN
 from nngraph.runtime import expand_composite, legalize
 from passes.base import Pass
 from passes.lowering import cpu, cuda
-from passes.lowering.arithmetic_bits import arithmetic_bits
 from passes.lowering.table import Form
 
 __all__ = ["FORMS", "Lower", "lower"]
@@ -23,7 +22,7 @@ FORMS: dict[str, dict[str, Form]] = {"portable": {}, "cpu": cpu.FORMS, "cuda": c
 _FINISH: dict[str, Callable[[Graph], int]] = {
     "portable": lambda graph: 0,
     "cpu": legalize,
-    "cuda": arithmetic_bits,
+    "cuda": cuda.for_cuda,
 }
 """What a target does about real operators that its provider has no kernels for."""
 

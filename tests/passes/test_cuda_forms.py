@@ -18,6 +18,7 @@ from nngraph.ops.vjp_conv import conv_input_grad
 from nngraph.runtime import Session
 from nngraph.runtime.placement import off_cuda
 from passes import PassManager, pipeline
+from passes.autodiff import append_gradients
 
 SHIFTS = ("BitShift", "BitwiseXor", "BitwiseOr", "BitwiseNot")
 
@@ -170,6 +171,46 @@ def test_gradients_of_images(kind: str, group: int) -> None:
     assert ([n.op for n in cuda] != [n.op for n in lowered(graph, "portable")]) == differs
     assert found.shape == wanted.shape
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+X = TensorType("float32", (2, 3, 7, 6))
+REFUSED: dict[str, tuple[Callable[..., Any], list[TensorType]]] = {
+    "transposed, uneven": (
+        lambda x, w, b: raw.ConvTranspose(x, w, b, strides=(2, 1), pads=(0, 2, 1, 0), output_padding=(1, 0)),
+        [TensorType("float32", ("batch", 3, 7, 6)), TensorType("float32", (3, 4, 3, 3)), TensorType("float32", (4,))],
+    ),
+    "average of overlapping windows": (
+        lambda x: gradient_of(lambda t: raw.AveragePool(t, kernel_shape=(3, 2), strides=(2, 1), pads=(0, 1, 1, 0)), x),
+        [X],
+    ),
+    "batch normalisation": (
+        lambda x, s, b, m, v: raw.BatchNormalization(x, s, b, m, v, training_mode=1, outputs=3)[0],
+        [X, *[TensorType("float32", (3,))] * 4],
+    ),
+    "its mean": (
+        lambda x, s, b, m, v: raw.BatchNormalization(x, s, b, m, v, training_mode=1, momentum=0.7, outputs=3)[1],
+        [X, *[TensorType("float32", (3,))] * 4],
+    ),
+    "its variance": (
+        lambda x, s, b, m, v: raw.BatchNormalization(x, s, b, m, v, training_mode=1, epsilon=0.1, outputs=3)[2],
+        [X, *[TensorType("float32", (3,))] * 4],
+    ),
+}
+
+
+def gradient_of(fn: Callable[[Any], Any], x: Any) -> Any:
+    y = fn(x)
+    return append_gradients([raw.ReduceSum(raw.Mul(y, y), keepdims=0)], [x])[0]
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_the_provider_refuses(kind: str) -> None:
+    fn, types = REFUSED[kind]
+    graph = traced(fn, *types)
+    assert off_cuda(lowered(graph, "portable"))
+    wanted, found, _ = both(graph, zoo.feeds(graph))
+    assert found.shape == wanted.shape
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", sorted(zoo.ZOO))

@@ -75,6 +75,7 @@ def test_versions_that_a_kernel_serves(first: int, last: int, since: int, serves
 
 
 F = TensorType("float32", (2, 3))
+SEQUENCE, GATES, THREE = (TensorType("float32", shape) for shape in ((5, 1, 2), (1, 8, 2), (1, 6, 2)))
 PLACES: dict[str, tuple[Any, list[TensorType], str | None]] = {
     "float32": (lambda x: raw.Add(x, x), [F], None),
     "shift": (
@@ -89,6 +90,44 @@ PLACES: dict[str, tuple[Any, list[TensorType], str | None]] = {
         "int8",
     ),
     "function without a kernel": (raw.Mish, [F], None),
+    "function with a kernel on the CPU": (raw.Celu, [F], "no kernel for float32"),
+    "recurrent": (lambda x, w, r: raw.LSTM(x, w, r, hidden_size=2), [SEQUENCE, GATES, GATES], None),
+    "clipped": (
+        lambda x, w, r: raw.LSTM(x, w, r, hidden_size=2, clip=1.0),
+        [SEQUENCE, GATES, GATES],
+        "have parameters",
+    ),
+    "coupled gates": (
+        lambda x, w, r: raw.LSTM(x, w, r, hidden_size=2, input_forget=1),
+        [SEQUENCE, GATES, GATES],
+        "coupled gates",
+    ),
+    "other activations": (
+        lambda x, w, r: raw.LSTM(x, w, r, hidden_size=2, activations=("Sigmoid", "Relu", "Tanh")),
+        [SEQUENCE, GATES, GATES],
+        "not the usual ones",
+    ),
+    "usual activations": (
+        lambda x, w, r: raw.LSTM(x, w, r, hidden_size=2, activations=("Sigmoid", "Tanh", "Tanh")),
+        [SEQUENCE, GATES, GATES],
+        None,
+    ),
+    "reset first": (lambda x, w, r: raw.GRU(x, w, r, hidden_size=2), [SEQUENCE, THREE, THREE], "reset gate"),
+    "reset last": (
+        lambda x, w, r: raw.GRU(x, w, r, hidden_size=2, linear_before_reset=1),
+        [SEQUENCE, THREE, THREE],
+        None,
+    ),
+    "padding by name": (
+        lambda x, w: raw.ConvTranspose(x, w, auto_pad="SAME_UPPER"),
+        [TensorType("float32", (1, 1, 4, 4)), TensorType("float32", (1, 1, 3, 3))],
+        "left to the runtime",
+    ),
+    "training mode": (
+        lambda x, s: raw.BatchNormalization(x, s, s, s, s, training_mode=1, outputs=3)[0],
+        [TensorType("float32", (2, 3)), TensorType("float32", (3,))],
+        "refuses",
+    ),
     "function with a kernel for other dtypes": (raw.Relu, [TensorType("int32", (2,))], "no kernel for int32"),
     "no kernel at all": (raw.Det, [TensorType("float32", (2, 2))], "no kernel for float32"),
     "even padding": (

@@ -35,6 +35,7 @@ __all__ = [
     "cuda_memory_bytes",
     "cuda_nhwc",
     "cuda_tf32",
+    "cuda_unroll",
     "debug",
     "describe_settings",
     "device",
@@ -97,7 +98,7 @@ def _parse_level(text: str) -> int:
     return int(text)
 
 
-def _parse_threads(text: str) -> int:
+def _parse_count(text: str) -> int:
     if not text.strip().isdigit():
         raise ValueError("expected a whole number")
     return int(text)
@@ -172,7 +173,7 @@ SETTINGS: dict[str, Setting] = {
         ),
         Setting("verify", "NNGRAPH_VERIFY", "0", _parse_bool, "Verify the graph between passes (slow)."),
         Setting("device", "NNGRAPH_DEVICE", "auto", _parse_device, "Where models run: auto, cpu or cuda."),
-        Setting("threads", "NNGRAPH_THREADS", "0", _parse_threads, "Threads of one operator; 0 is one for each core."),
+        Setting("threads", "NNGRAPH_THREADS", "0", _parse_count, "Threads of one operator; 0 is one for each core."),
         Setting("dump", "NNGRAPH_DUMP", None, _parse_path, "Directory that receives each graph as it is compiled."),
         Setting(
             "max_tensor_gib",
@@ -191,6 +192,13 @@ SETTINGS: dict[str, Setting] = {
             "1",
             _parse_bool,
             "Capture steps as CUDA graphs where every node runs on the GPU.",
+        ),
+        Setting(
+            "cuda_unroll",
+            "NNGRAPH_CUDA_UNROLL",
+            "0",
+            _parse_count,
+            "Loops of at most so many steps are written out, so that a step with them can be captured.",
         ),
         Setting(
             "cuda_conv_search",
@@ -330,6 +338,11 @@ def cuda_nhwc() -> bool:
 def cuda_graphs() -> bool:
     """Return whether steps are captured as CUDA graphs where that is possible (``NNGRAPH_CUDA_GRAPHS``)."""
     return setting("cuda_graphs")
+
+
+def cuda_unroll() -> int:
+    """Return the most steps of a loop that is written out to be captured (``NNGRAPH_CUDA_UNROLL``)."""
+    return setting("cuda_unroll")
 
 
 def cuda_conv_search() -> str:

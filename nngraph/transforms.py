@@ -23,7 +23,8 @@ __all__ = ["CompiledFunction", "compile_graph", "function", "grad", "gradients",
 def compile_graph(graph: Graph, device: str | None = None, *, level: int = 2, capture: bool = False) -> Session:
     """Run the pass pipeline on a graph (in place) and return a session for it; for ``capture`` see there."""
     target = resolve_device(device or config.device())
-    PassManager(pipeline(target=target, level=level)).run(graph)
+    unroll = config.cuda_unroll() if capture and target == "cuda" and config.cuda_graphs() else 0
+    PassManager(pipeline(target, level, unroll=unroll)).run(graph)
     return Session(graph, target, capture=capture)
 
 

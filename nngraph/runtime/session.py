@@ -11,7 +11,6 @@ import numpy as np
 
 from nngraph import config
 from nngraph.ir import Graph, TensorType, fingerprint
-from nngraph.registry import COMPOSITE_DOMAIN
 from nngraph.runtime.device import onnxruntime, provider_options, resolve_device, session_options
 from nngraph.runtime.kernels import expand_composites, legalize
 from nngraph.runtime.placement import capture_obstacles
@@ -139,10 +138,9 @@ class Session:
 
 def _compile(graph: Graph, providers: list[tuple[str, dict[str, str]]], optimize: bool) -> Any:
     ort = onnxruntime()
-    if any(n.domain == COMPOSITE_DOMAIN for n in graph.all_nodes()) or len(providers) == 1:
-        graph = graph.clone()
-        expand_composites(graph)
-        legalize(graph)
+    graph = graph.clone()
+    expand_composites(graph)
+    legalize(graph, "cpu" if len(providers) == 1 else "cuda")
     options = session_options()
     if not optimize:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL

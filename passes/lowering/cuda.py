@@ -2,27 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from nngraph.ir import Graph, Node
+from nngraph import config
+from nngraph.ir import Graph, Node, Value
 from nngraph.ops.axes import ints
 from nngraph.registry import COMPOSITE_DOMAIN
-from nngraph.runtime import expand_composite
+from nngraph.runtime import expand_composite, legalize
 from passes.build import Builder, replace_value
 from passes.lowering.arithmetic_bits import arithmetic_bits
 from passes.lowering.table import Form
 
 __all__ = ["FORMS", "for_cuda"]
 
-FORMS: dict[str, Form] = {}
-"""Nothing yet: which forms are faster there has not been measured."""
+
+def conv_input_grad(node: Node) -> bool:
+    """With the setting ``cuda_nhwc``: the gradient of an image as a convolution with the kernel turned round.
+
+    In that layout the provider's ConvTranspose takes only constant kernels. A stride becomes zeros between g's pixels.
+    """
+    g, w, attributes = node.inputs[0], node.inputs[1], node.attributes
+    spatial, pads, group = attributes.get("spatial"), attributes.get("pads"), attributes.get("group", 1)
+    if not config.cuda_nhwc() or g is None or w is None or spatial is None or pads is None:
+        return False
+    if not g.type.is_static or not w.type.is_static:
+        return False
+    rank, kernel = w.ndim - 2, tuple(int(d) for d in w.shape[2:])
+    steps = [(int(d) - 1) * s + 1 for d, s in zip(g.shape[2:], attributes["strides"], strict=True)]
+    reach = [(k - 1) * d for k, d in zip(kernel, attributes["dilations"], strict=True)]
+    before = [r - p for r, p in zip(reach, pads[:rank], strict=True)]
+    after = [n - o + r - b for n, o, r, b in zip(spatial, steps, reach, before, strict=True)]
+    if min(*before, *after) < 0:
+        return False
+    op = Builder(node, "lower")
+    common = {"kernel_shape": kernel, "dilations": tuple(attributes["dilations"]), "group": group}
+    spread = _spread(op, g, attributes["strides"])
+    image = op.Conv(spread, _turned(op, w, group), pads=(*before, *after), **common)
+    assert node.graph is not None
+    replace_value(node.output, image, op)
+    node.graph.erase(node)
+    return True
+
+
+def _spread(op: Builder, g: Value, strides: Sequence[int]) -> Value:
+    """Put zeros between pixels, so that neighbours are a stride apart."""
+    if all(s == 1 for s in strides):
+        return g
+    batch, channels, *sizes = (int(d) for d in g.shape)
+    rank = len(sizes)
+    cells = [d for size in sizes for d in (size, 1)]
+    behind = [d for s in strides for d in (0, s - 1)]
+    padded = op.Pad(op.Reshape(g, ints(batch, channels, *cells)), ints(*[0] * (2 + 2 * rank), 0, 0, *behind))
+    wide = op.Reshape(padded, ints(batch, channels, *(n * s for n, s in zip(sizes, strides, strict=True))))
+    ends = [(n - 1) * s + 1 for n, s in zip(sizes, strides, strict=True)]
+    value: Value = op.Slice(wide, ints(*[0] * rank), ints(*ends), ints(*range(2, rank + 2)))
+    return value
+
+
+def _turned(op: Builder, w: Value, group: int) -> Value:
+    """Return a kernel turned round, the roles of its channels exchanged within each group."""
+    filters, channels, *kernel = (int(d) for d in w.shape)
+    rank = len(kernel)
+    ends = np.full(rank, np.iinfo(np.int64).min)
+    turned = op.Slice(w, ints(*[-1] * rank), ends, ints(*range(2, rank + 2)), ints(*[-1] * rank))
+    grouped = op.Reshape(turned, ints(group, filters // group, channels, *kernel))
+    exchanged = op.Transpose(grouped, perm=(0, 2, 1, *range(3, rank + 3)))
+    value: Value = op.Reshape(exchanged, ints(group * channels, filters // group, *kernel))
+    return value
+
+
+FORMS: dict[str, Form] = {"ConvInputGrad": conv_input_grad}
 
 
 def for_cuda(graph: Graph) -> int:
     """Rewrite real operators that the provider refuses or leaves to the CPU, in place; return how many there were."""
-    return arithmetic_bits(graph) + _refused(graph)
+    return arithmetic_bits(graph) + _refused(graph) + legalize(graph, "cuda")
 
 
 def _refused(graph: Graph) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import zoo
-from nngraph import random
+from nngraph import config, random
 from nngraph.ir import Graph, TensorType
 from nngraph.ops import raw
 from nngraph.ops.bits import random_bits
@@ -150,9 +150,10 @@ INPUT_GRADS = {
 }
 
 
+@pytest.mark.parametrize("nhwc", [False, True], ids=["NCHW", "NHWC"])
 @pytest.mark.parametrize("group", [1, 2])
 @pytest.mark.parametrize("kind", INPUT_GRADS)
-def test_gradients_of_images(kind: str, group: int) -> None:
+def test_gradients_of_images(kind: str, group: int, nhwc: bool) -> None:
     sizes, kernel, strides, pads, dilations, differs = INPUT_GRADS[kind]
     rank = len(sizes)
     steps = [
@@ -167,8 +168,11 @@ def test_gradients_of_images(kind: str, group: int) -> None:
 
     graph = traced(fn, TensorType("float32", (2, 6, *steps)), TensorType("float32", (6, 4 // group, *kernel)))
     assert graph.outputs[0].shape == (2, 4, *sizes)
-    wanted, found, cuda = both(graph, zoo.feeds(graph))
-    assert ([n.op for n in cuda] != [n.op for n in lowered(graph, "portable")]) == differs
+    with config.override(cuda_nhwc=nhwc):
+        wanted, found, cuda = both(graph, zoo.feeds(graph))
+    used = [n.op for n in cuda]
+    assert ("ConvTranspose" in used) != nhwc
+    assert (used != [n.op for n in lowered(graph, "portable")]) == (differs or nhwc)
     assert found.shape == wanted.shape
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
 
@@ -211,6 +215,32 @@ def test_what_the_provider_refuses(kind: str) -> None:
     wanted, found, _ = both(graph, zoo.feeds(graph))
     assert found.shape == wanted.shape
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+NARROW: dict[str, tuple[Callable[..., Any], list[TensorType], bool]] = {
+    "choice of bools": (lambda c, x: raw.Where(c, x, c), [TensorType("bool", (5,))] * 2, True),
+    "choice of uint32": (lambda c, x: raw.Where(c, x, x), [TensorType("bool", (5,)), TensorType("uint32", (5,))], True),
+    "tiles": (lambda x: raw.Tile(x, np.array([2])), [TensorType("bool", (5,))], True),
+    "only on the CPU": (raw.Atan, [TensorType("float32", (5,))], False),
+    "double, only on the CPU": (raw.Atan, [TensorType("float64", (5,))], False),
+    "nowhere": (raw.Det, [TensorType("float16", (2, 2))], False),
+    "batch in front": (
+        lambda x, w, r: raw.LSTM(x, w, r, hidden_size=2, layout=1, outputs=3)[0],
+        [TensorType("float32", (1, 5, 2)), *[TensorType("float32", (1, 8, 2))] * 2],
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NARROW)
+def test_dtypes_and_attributes_without_a_kernel(kind: str) -> None:
+    fn, types, on_cuda = NARROW[kind]
+    graph = traced(fn, *types)
+    cuda = lowered(graph, "cuda")
+    assert (off_cuda(cuda) == []) == on_cuda
+    wanted, found = run(lowered(graph, "cpu"), zoo.feeds(graph)), run(cuda, zoo.feeds(graph))
+    assert found.dtype == wanted.dtype
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", sorted(zoo.ZOO))

@@ -17,44 +17,66 @@ from passes.lowering.table import Form
 
 __all__ = ["FORMS", "for_cuda"]
 
+FORMS: dict[str, Form] = {}
+"""Nothing yet: which forms of composites are faster there has not been measured."""
 
-def conv_input_grad(node: Node) -> bool:
-    """With the setting ``cuda_nhwc``: the gradient of an image as a convolution with the kernel turned round.
 
-    In that layout the provider's ConvTranspose takes only constant kernels. A stride becomes zeros between g's pixels.
+def for_cuda(graph: Graph) -> int:
+    """Rewrite real operators that the provider refuses or leaves to the CPU, in place; return how many there were."""
+    return arithmetic_bits(graph) + _refused(graph) + legalize(graph, "cuda")
+
+
+def _refused(graph: Graph) -> int:
+    changes = 0
+    for node in graph:
+        changes += sum(_refused(sub) for sub in node.subgraphs)
+        form = _REFUSED.get(node.op_id)
+        changes += form is not None and form(node)
+    return changes
+
+
+def _conv_transpose(node: Node) -> bool:
+    return (config.cuda_nhwc() and _as_convolution(node)) or _even_padding(node)
+
+
+def _as_convolution(node: Node) -> bool:
+    """Write a ConvTranspose as a convolution with the kernel turned round, with zeros between pixels for a stride.
+
+    Where it works in NHWC, the provider has a ConvTranspose for constant kernels only.
     """
-    g, w, attributes = node.inputs[0], node.inputs[1], node.attributes
-    spatial, pads, group = attributes.get("spatial"), attributes.get("pads"), attributes.get("group", 1)
-    if not config.cuda_nhwc() or g is None or w is None or spatial is None or pads is None:
+    (x, w), attributes = node.inputs[:2], node.attributes
+    if x is None or w is None or w.data is not None or not x.type.is_static or not w.type.is_static:
         return False
-    if not g.type.is_static or not w.type.is_static:
+    if "output_shape" in attributes or attributes.get("auto_pad", "NOTSET") != "NOTSET":
         return False
-    rank, kernel = w.ndim - 2, tuple(int(d) for d in w.shape[2:])
-    steps = [(int(d) - 1) * s + 1 for d, s in zip(g.shape[2:], attributes["strides"], strict=True)]
-    reach = [(k - 1) * d for k, d in zip(kernel, attributes["dilations"], strict=True)]
+    rank = w.ndim - 2
+    kernel, ones, zeros = tuple(int(d) for d in w.shape[2:]), (1,) * rank, (0,) * rank
+    strides, dilations = attributes.get("strides", ones), attributes.get("dilations", ones)
+    pads, extra = attributes.get("pads") or zeros * 2, attributes.get("output_padding") or zeros
+    reach = [(k - 1) * d for k, d in zip(kernel, dilations, strict=True)]
     before = [r - p for r, p in zip(reach, pads[:rank], strict=True)]
-    after = [n - o + r - b for n, o, r, b in zip(spatial, steps, reach, before, strict=True)]
+    after = [r - p + e for r, p, e in zip(reach, pads[rank:], extra, strict=True)]
     if min(*before, *after) < 0:
         return False
+    group = attributes.get("group", 1)
     op = Builder(node, "lower")
-    common = {"kernel_shape": kernel, "dilations": tuple(attributes["dilations"]), "group": group}
-    spread = _spread(op, g, attributes["strides"])
-    image = op.Conv(spread, _turned(op, w, group), pads=(*before, *after), **common)
+    inputs = [_spread(op, x, strides), _turned(op, w, group), *node.inputs[2:]]
+    image = op.node("Conv", inputs, kernel_shape=kernel, dilations=dilations, group=group, pads=(*before, *after))
     assert node.graph is not None
     replace_value(node.output, image, op)
     node.graph.erase(node)
     return True
 
 
-def _spread(op: Builder, g: Value, strides: Sequence[int]) -> Value:
+def _spread(op: Builder, x: Value, strides: Sequence[int]) -> Value:
     """Put zeros between pixels, so that neighbours are a stride apart."""
     if all(s == 1 for s in strides):
-        return g
-    batch, channels, *sizes = (int(d) for d in g.shape)
+        return x
+    batch, channels, *sizes = (int(d) for d in x.shape)
     rank = len(sizes)
     cells = [d for size in sizes for d in (size, 1)]
     behind = [d for s in strides for d in (0, s - 1)]
-    padded = op.Pad(op.Reshape(g, ints(batch, channels, *cells)), ints(*[0] * (2 + 2 * rank), 0, 0, *behind))
+    padded = op.Pad(op.Reshape(x, ints(batch, channels, *cells)), ints(*[0] * (2 + 2 * rank), 0, 0, *behind))
     wide = op.Reshape(padded, ints(batch, channels, *(n * s for n, s in zip(sizes, strides, strict=True))))
     ends = [(n - 1) * s + 1 for n, s in zip(sizes, strides, strict=True)]
     value: Value = op.Slice(wide, ints(*[0] * rank), ints(*ends), ints(*range(2, rank + 2)))
@@ -71,23 +93,6 @@ def _turned(op: Builder, w: Value, group: int) -> Value:
     exchanged = op.Transpose(grouped, perm=(0, 2, 1, *range(3, rank + 3)))
     value: Value = op.Reshape(exchanged, ints(group * channels, filters // group, *kernel))
     return value
-
-
-FORMS: dict[str, Form] = {"ConvInputGrad": conv_input_grad}
-
-
-def for_cuda(graph: Graph) -> int:
-    """Rewrite real operators that the provider refuses or leaves to the CPU, in place; return how many there were."""
-    return arithmetic_bits(graph) + _refused(graph) + legalize(graph, "cuda")
-
-
-def _refused(graph: Graph) -> int:
-    changes = 0
-    for node in graph:
-        changes += sum(_refused(sub) for sub in node.subgraphs)
-        form = _REFUSED.get(node.op_id)
-        changes += form is not None and form(node)
-    return changes
 
 
 def _even_padding(node: Node) -> bool:
@@ -139,4 +144,18 @@ def _batch_norm(node: Node) -> bool:
     return True
 
 
-_REFUSED: dict[str, Callable[[Node], bool]] = {"BatchNormalization": _batch_norm, "ConvTranspose": _even_padding}
+def _celu(node: Node) -> bool:
+    """``alpha Elu(x / alpha)``."""
+    alpha = node.attributes.get("alpha", 1.0)
+    op, x = Builder(node, "lower"), node.inputs[0]
+    assert node.graph is not None
+    replace_value(node.output, op.Mul(op.Elu(op.Div(x, alpha)), alpha), op)
+    node.graph.erase(node)
+    return True
+
+
+_REFUSED: dict[str, Callable[[Node], bool]] = {
+    "BatchNormalization": _batch_norm,
+    "Celu": _celu,
+    "ConvTranspose": _conv_transpose,
+}

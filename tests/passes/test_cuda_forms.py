@@ -187,6 +187,7 @@ REFUSED: dict[str, tuple[Callable[..., Any], list[TensorType]]] = {
         lambda x: gradient_of(lambda t: raw.AveragePool(t, kernel_shape=(3, 2), strides=(2, 1), pads=(0, 1, 1, 0)), x),
         [X],
     ),
+    "celu": (lambda x: raw.Celu(x, alpha=0.7), [X]),
     "batch normalisation": (
         lambda x, s, b, m, v: raw.BatchNormalization(x, s, b, m, v, training_mode=1, outputs=3)[0],
         [X, *[TensorType("float32", (3,))] * 4],
@@ -215,6 +216,35 @@ def test_what_the_provider_refuses(kind: str) -> None:
     wanted, found, _ = both(graph, zoo.feeds(graph))
     assert found.shape == wanted.shape
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+TRANSPOSED = {
+    "plain": {},
+    "stride and extra": {"strides": (3, 2), "output_padding": (2, 1), "pads": (1, 0, 0, 1)},
+    "dilated groups": {"group": 3, "dilations": (2, 1), "strides": (1, 2)},
+}
+
+
+@pytest.mark.parametrize("kind", TRANSPOSED)
+def test_transposed_convolutions_in_nhwc(kind: str) -> None:
+    attributes = TRANSPOSED[kind]
+    channels = 4 // 2 if "group" in attributes else 4
+    filters = channels * attributes.get("group", 1)
+    types = [X, TensorType("float32", (3, channels, 3, 2)), TensorType("float32", (filters,))]
+    graph = traced(lambda x, w, b: raw.ConvTranspose(x, w, b, **attributes), *types)
+    with config.override(cuda_nhwc=True):
+        wanted, found, cuda = both(graph, zoo.feeds(graph))
+    assert "ConvTranspose" not in {n.op for n in cuda}
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_a_padding_beyond_the_kernel_stays_for_the_cpu() -> None:
+    types = [X, TensorType("float32", (3, 2, 1, 1))]
+    graph = traced(lambda x, w: raw.ConvTranspose(x, w, pads=(1, 1, 1, 1)), *types)
+    with config.override(cuda_nhwc=True):
+        cuda = lowered(graph, "cuda")
+        assert [why for _, why in off_cuda(cuda)] == ["in NHWC its kernel must be a constant"]
+    np.testing.assert_allclose(run(cuda, zoo.feeds(graph)), run(graph, zoo.feeds(graph)), rtol=1e-5)
 
 
 NARROW: dict[str, tuple[Callable[..., Any], list[TensorType], bool]] = {

@@ -28,8 +28,9 @@ def stays_on_device(arrays: Sequence[np.ndarray[Any, Any]]) -> bool:
     """Tell whether ``fit`` keeps these arrays on the device: there is a GPU, and they take no more than is allowed."""
     if resolve_device(config.device()) == "cpu":
         return False
-    has_arrays = all(a.dtype != numpy_dtype("bfloat16") for a in arrays)  # the runtime's Python interface has none
-    return has_arrays and sum(a.nbytes for a in arrays) <= config.device_data_bytes()
+    # The runtime's Python interface has no bfloat16 arrays, and CUDA's Gather counts elements in 32 bits.
+    fits = all(a.dtype != numpy_dtype("bfloat16") and a.size < 2**31 for a in arrays)
+    return fits and sum(a.nbytes for a in arrays) <= config.device_data_bytes()
 
 
 def keep_on_device(adapter: Any, former: ResidentData | None) -> ResidentData | None:

@@ -92,6 +92,8 @@ def test_what_is_kept_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     with config.override(device_data_gib=arrays[0].nbytes / 2**30):
         assert resident.stays_on_device(arrays)
         assert not resident.stays_on_device([*arrays, np.zeros(1, np.float32)])
+    long = np.broadcast_to(np.zeros(1, np.uint8), (2**31,))
+    assert resident.stays_on_device([long[:-1]]) and not resident.stays_on_device([long])
     assert resident.keep_on_device(iter(()), None) is None
     assert resident.keep_on_device(ArrayAdapter(arrays[0]), None) is not None
 

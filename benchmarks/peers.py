@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["OURS", "PEERS", "Peer", "select"]
+__all__ = ["CUDA_PEERS", "OURS", "PEERS", "Peer", "select"]
 
 OURS = "nngraph"
 _KERAS = "benchmarks.adapters.keras_family:KerasAdapter"
@@ -93,7 +93,38 @@ _TABLE = (
 PEERS = {peer.name: peer for peer in _TABLE}
 
 
-def select(names: Sequence[str], *, training: bool, images: bool) -> list[Peer]:
+_ON_CUDA = {"device": "cuda"}
+
+CUDA_PEERS = {
+    peer.name: peer
+    for peer in (
+        Peer(OURS, "nngraph", "nngraph", _KERAS, {"module": "nngraph"}, {"NNGRAPH_DEVICE": "cuda"}),
+        Peer("torch", "torch", "torch", _TORCH, _ON_CUDA),
+        Peer(
+            "torch-nhwc", "torch, channels last", "torch", _TORCH, {**_ON_CUDA, "channels_last": True}, images_only=True
+        ),
+        Peer("torch-compile", "torch.compile", "torch", _TORCH, {**_ON_CUDA, "compiled": True}),
+        Peer(
+            "torch-compile-graphs",
+            "torch.compile, CUDA graphs",
+            "torch",
+            _TORCH,
+            {**_ON_CUDA, "compiled": True, "mode": "reduce-overhead"},
+        ),
+        Peer(
+            "torch-compile-nhwc",
+            "torch.compile, channels last",
+            "torch",
+            _TORCH,
+            {**_ON_CUDA, "compiled": True, "channels_last": True},
+            images_only=True,
+        ),
+    )
+}
+"""Who is compared on a GPU (``benchmarks.cuda``)."""
+
+
+def select(names: Sequence[str], *, training: bool, images: bool, table: Mapping[str, Peer] = PEERS) -> list[Peer]:
     """Return the peers of one row of the table: the named ones (all when empty) that have a part in it."""
-    chosen = [peer for peer in _TABLE if not names or peer.name in names]
+    chosen = [peer for peer in table.values() if not names or peer.name in names]
     return [p for p in chosen if (p.trains or not training) and (images or not p.images_only)]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import picture
-from benchmarks.peers import OURS, PEERS
+from benchmarks.peers import OURS, PEERS, Peer
 from benchmarks.results import KINDS, best_peer, load, newest_rows, ratio
 from benchmarks.workloads import COST_WORKLOADS, WORKLOADS
 
@@ -62,9 +62,9 @@ def _cell(result: Mapping[str, Any] | None, best: bool) -> str:
     return f"**{text}**" if best else text
 
 
-def _columns(rows: Iterable[Row]) -> list[str]:
+def _columns(rows: Iterable[Row], peers: Mapping[str, Peer]) -> list[str]:
     present = {name for row in rows for name in row["results"]}
-    return [name for name in PEERS if name in present]
+    return [name for name in peers if name in present]
 
 
 def _ratio_cell(row: Row) -> str:
@@ -72,18 +72,18 @@ def _ratio_cell(row: Row) -> str:
     return "" if peer is None or value is None else f"{value:.2f}"
 
 
-def table(rows: Sequence[Row]) -> list[list[str]]:
+def table(rows: Sequence[Row], peers: Mapping[str, Peer] = PEERS) -> list[list[str]]:
     """Return header and lines: medians with minima in brackets, and nngraph's share of the best peer's median."""
-    columns = _columns(rows)
+    columns = _columns(rows, peers)
     units = {row["unit"] for row in rows}
     unit = f", {units.pop()}" if len(units) == 1 else ""
-    lines = [[f"median (minimum){unit}", *(PEERS[name].title for name in columns), "best peer", "ratio"]]
+    lines = [[f"median (minimum){unit}", *(peers[name].title for name in columns), "best peer", "ratio"]]
     for row in rows:
         medians = {n: r["median"] for n, r in row["results"].items() if "median" in r}
         fastest = min(medians, key=medians.__getitem__) if medians else None
         cells = [_cell(row["results"].get(name), name == fastest) for name in columns]
         best = best_peer(row)
-        lines.append([row_title(row), *cells, PEERS[best].title if best else "", _ratio_cell(row)])
+        lines.append([row_title(row), *cells, peers[best].title if best else "", _ratio_cell(row)])
     return lines
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -68,6 +68,9 @@ class Runner:
         cpu: measure processor time instead of wall time.
         say: receives one line about what goes on.
         keep: called after each row, so that an interrupted run leaves what it has measured.
+        table: the peers by name.
+        python: an interpreter that can import every peer; without, each has an environment of its own.
+        environ: further environment variables of all peers.
     """
 
     folder: Path
@@ -77,6 +80,9 @@ class Runner:
     cpu: bool = False
     say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True)
     keep: Callable[[], None] = lambda: None
+    table: Mapping[str, Peer] = field(default_factory=lambda: PEERS)
+    python: Path | None = None
+    environ: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.date = datetime.now(UTC).isoformat(timespec="seconds")
@@ -112,12 +118,14 @@ class Runner:
         return started
 
     def _start(self, peer: Peer, environ: dict[str, str] | None = None) -> Process:
-        python = environments.python_of(peer.environment, self.folder)
+        python = self.python or environments.python_of(peer.environment, self.folder)
         if python is None:
             raise Failure("no environment; make it with --setup")
         log = self.work / f"{peer.name}.log"
         environ = environ or compile_caches(self.folder / "compiled")
-        process = Process(peer, python, self.threads, log, {**environ, CLOCK: "cpu" if self.cpu else "wall"})
+        process = Process(
+            peer, python, self.threads, log, {**environ, **self.environ, CLOCK: "cpu" if self.cpu else "wall"}
+        )
         process.hello()
         return process
 
@@ -140,13 +148,14 @@ class Runner:
         path = folder / "weights.npz"
         if not path.exists():
             folder.mkdir(exist_ok=True)
-            self.process(PEERS[OURS]).ask("write_reference", workload=workload, folder=str(folder))
+            self.process(self.table[OURS]).ask("write_reference", workload=workload, folder=str(folder))
         return str(path)
 
     # -- rows measured in turns ------------------------------------------------------------------------------------
 
     def _peers(self, *, training: bool, images: bool) -> list[Peer]:
-        return select([OURS, *self.names] if self.names else [], training=training, images=images)
+        names = [OURS, *self.names] if self.names else []
+        return select(names, training=training, images=images, table=self.table)
 
     def _turns(
         self,

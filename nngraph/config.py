@@ -30,9 +30,16 @@ __all__ = [
     "Setting",
     "backend",
     "clear_session",
+    "cuda_conv_search",
+    "cuda_graphs",
+    "cuda_memory_bytes",
+    "cuda_nhwc",
+    "cuda_tf32",
+    "cuda_unroll",
     "debug",
     "describe_settings",
     "device",
+    "device_data_bytes",
     "disable_interactive_logging",
     "disable_traceback_filtering",
     "draw_seed",
@@ -91,7 +98,7 @@ def _parse_level(text: str) -> int:
     return int(text)
 
 
-def _parse_threads(text: str) -> int:
+def _parse_count(text: str) -> int:
     if not text.strip().isdigit():
         raise ValueError("expected a whole number")
     return int(text)
@@ -111,6 +118,20 @@ def _parse_bool(text: str) -> bool:
     if value in {"0", "false", "no", "off"}:
         return False
     raise ValueError("expected 0 or 1")
+
+
+def _parse_size(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 2**30:
+        raise ValueError("expected a number of GiB, 0 or more")
+    return value
+
+
+def _parse_search(text: str) -> str:
+    value = text.strip().lower()
+    if value not in {"exhaustive", "heuristic", "default"}:
+        raise ValueError("expected exhaustive, heuristic or default")
+    return value
 
 
 def _parse_device(text: str) -> str:
@@ -152,7 +173,7 @@ SETTINGS: dict[str, Setting] = {
         ),
         Setting("verify", "NNGRAPH_VERIFY", "0", _parse_bool, "Verify the graph between passes (slow)."),
         Setting("device", "NNGRAPH_DEVICE", "auto", _parse_device, "Where models run: auto, cpu or cuda."),
-        Setting("threads", "NNGRAPH_THREADS", "0", _parse_threads, "Threads of one operator; 0 is one for each core."),
+        Setting("threads", "NNGRAPH_THREADS", "0", _parse_count, "Threads of one operator; 0 is one for each core."),
         Setting("dump", "NNGRAPH_DUMP", None, _parse_path, "Directory that receives each graph as it is compiled."),
         Setting(
             "max_tensor_gib",
@@ -160,6 +181,45 @@ SETTINGS: dict[str, Setting] = {
             "64",
             _parse_gib,
             "Imported models in which one value takes more memory than this are refused.",
+        ),
+        Setting(
+            "cuda_tf32", "NNGRAPH_CUDA_TF32", "0", _parse_bool, "Multiply float32 on a GPU with 10 bits of mantissa."
+        ),
+        Setting("cuda_nhwc", "NNGRAPH_CUDA_NHWC", "0", _parse_bool, "Let the GPU's provider convolve in NHWC."),
+        Setting(
+            "cuda_graphs",
+            "NNGRAPH_CUDA_GRAPHS",
+            "1",
+            _parse_bool,
+            "Capture steps as CUDA graphs where every node runs on the GPU.",
+        ),
+        Setting(
+            "cuda_unroll",
+            "NNGRAPH_CUDA_UNROLL",
+            "0",
+            _parse_count,
+            "Loops of at most so many steps are written out, so that a step with them can be captured.",
+        ),
+        Setting(
+            "cuda_conv_search",
+            "NNGRAPH_CUDA_CONV_SEARCH",
+            "exhaustive",
+            _parse_search,
+            "How cuDNN's convolutions are chosen: exhaustive, heuristic or default.",
+        ),
+        Setting(
+            "cuda_memory_gib",
+            "NNGRAPH_CUDA_MEMORY_GIB",
+            "0",
+            _parse_size,
+            "Memory for a session on a GPU; 0 is no limit.",
+        ),
+        Setting(
+            "device_data_gib",
+            "NNGRAPH_DEVICE_DATA_GIB",
+            "4",
+            _parse_size,
+            "Arrays given to fit lie on the GPU while it trains if they take no more memory than this.",
         ),
     )
 }
@@ -263,6 +323,41 @@ def dump() -> Path | None:
 def max_tensor_bytes() -> int:
     """Return how many bytes one value of an imported model may take (``NNGRAPH_MAX_TENSOR_GIB``)."""
     return int(setting("max_tensor_gib") * 2**30)
+
+
+def cuda_tf32() -> bool:
+    """Return whether a GPU may round what it multiplies to TensorFloat-32 (``NNGRAPH_CUDA_TF32``)."""
+    return setting("cuda_tf32")
+
+
+def cuda_nhwc() -> bool:
+    """Return whether the GPU's provider convolves in its NHWC layout (``NNGRAPH_CUDA_NHWC``)."""
+    return setting("cuda_nhwc")
+
+
+def cuda_graphs() -> bool:
+    """Return whether steps are captured as CUDA graphs where that is possible (``NNGRAPH_CUDA_GRAPHS``)."""
+    return setting("cuda_graphs")
+
+
+def cuda_unroll() -> int:
+    """Return the most steps of a loop that is written out to be captured (``NNGRAPH_CUDA_UNROLL``)."""
+    return setting("cuda_unroll")
+
+
+def cuda_conv_search() -> str:
+    """Return how cuDNN's convolutions are chosen (``NNGRAPH_CUDA_CONV_SEARCH``)."""
+    return setting("cuda_conv_search")
+
+
+def cuda_memory_bytes() -> int:
+    """Return how much memory a session on a GPU may take, 0 for no limit (``NNGRAPH_CUDA_MEMORY_GIB``)."""
+    return int(setting("cuda_memory_gib") * 2**30)
+
+
+def device_data_bytes() -> int:
+    """Return up to which size the arrays of ``fit`` are kept on the GPU (``NNGRAPH_DEVICE_DATA_GIB``)."""
+    return int(setting("device_data_gib") * 2**30)
 
 
 def _setting(name: str) -> Setting:

@@ -20,11 +20,12 @@ from passes.autodiff import append_gradients
 __all__ = ["CompiledFunction", "compile_graph", "function", "grad", "gradients", "value_and_grad"]
 
 
-def compile_graph(graph: Graph, device: str | None = None, *, level: int = 2) -> Session:
-    """Run the pass pipeline on a graph (in place) and return a session for it."""
+def compile_graph(graph: Graph, device: str | None = None, *, level: int = 2, capture: bool = False) -> Session:
+    """Run the pass pipeline on a graph (in place) and return a session for it; for ``capture`` see there."""
     target = resolve_device(device or config.device())
-    PassManager(pipeline(target=target, level=level)).run(graph)
-    return Session(graph, target)
+    unroll = config.cuda_unroll() if capture and target == "cuda" and config.cuda_graphs() else 0
+    PassManager(pipeline(target, level, unroll=unroll)).run(graph)
+    return Session(graph, target, capture=capture)
 
 
 def _is_array(x: Any) -> bool:

@@ -29,6 +29,7 @@ PASSES: dict[str, str] = {
     "lower": "passes.lowering:Lower",
     "simplify": "passes.simplify:Simplify",
     "transposes": "passes.layout:Transposes",
+    "unroll": "passes.unroll:Unroll",
 }
 """Name of every pass, and the module and class that define it; a module is imported when its pass is asked for."""
 

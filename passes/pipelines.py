@@ -11,19 +11,21 @@ from passes.kernels import Kernels
 from passes.layout import Blocks, Transposes
 from passes.lowering import Lower
 from passes.simplify import Simplify
+from passes.unroll import Unroll
 
 __all__ = ["LEVELS", "pipeline"]
 
 LEVELS = (0, 1, 2, 3)
 
 
-def pipeline(target: str = "cpu", level: int = 2) -> list[Pass]:
+def pipeline(target: str = "cpu", level: int = 2, *, unroll: int = 0) -> list[Pass]:
     """Return the passes that prepare a graph for a target.
 
     Args:
         target: ``"portable"``, ``"cpu"`` or ``"cuda"``; see ``passes.lowering``.
         level: 0 only makes the graph executable; 1 also removes what is superfluous; 2, the default, also chooses
             layouts and fuses; 3 does all of it once more, for graphs in which one thing enables another.
+        unroll: the most steps of a loop that is written out; 0 leaves loops alone.
 
     Raises:
         ValueError: the target or the level is unknown.
@@ -42,8 +44,9 @@ def pipeline(target: str = "cpu", level: int = 2) -> list[Pass]:
         Cse(),
         Dce(),  # last: the others leave dead nodes behind
     ]
+    flat = [Unroll(unroll), *clean] if unroll else []
     if level == 1:
-        return [Dce(), *clean, Lower(target), *clean]
+        return [Dce(), *clean, Lower(target), *clean, *flat]
     whole: list[Pass] = [
         Dce(),  # first: a traced step computes gradients that nobody asked for, and nothing should look at those
         *clean,
@@ -58,5 +61,6 @@ def pipeline(target: str = "cpu", level: int = 2) -> list[Pass]:
     ]
     if level == 3:
         whole *= 2
+    whole += flat  # after all that is cheaper to do once than for every step
     # Last, for the machine at hand: from here on the memory of some tensors is not in the order of their axes.
     return [*whole, Blocks(), Kernels(), *clean] if target == "cpu" else whole

@@ -30,9 +30,9 @@ def _has(*packages: str) -> bool:
 def _has_cuda() -> bool:
     if importlib.util.find_spec("onnxruntime") is None:
         return False
-    import onnxruntime
+    from nngraph.runtime.device import cuda_problem
 
-    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    return cuda_problem() is None
 
 
 @cache

@@ -312,8 +312,22 @@ def test_an_absent_runtime_is_named_with_both_remedies(monkeypatch: pytest.Monke
 def test_cuda_without_its_runtime_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     from nngraph.runtime import device
 
-    monkeypatch.setattr(device, "_providers", lambda: ("CPUExecutionProvider",))
+    monkeypatch.setattr(device, "available_providers", lambda: ("CPUExecutionProvider",))
+    monkeypatch.setattr(device, "cuda_problem", device.cuda_problem.__wrapped__)
     with pytest.raises(RuntimeError, match=r"nngraph\[cuda\]"):
+        device.resolve_device("cuda")
+    assert device.resolve_device("auto") == "cpu"
+
+
+def test_a_machine_without_a_gpu_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from nngraph.runtime import device
+
+    monkeypatch.setattr(device, "available_providers", lambda: ("CUDAExecutionProvider", "CPUExecutionProvider"))
+    monkeypatch.setattr(device, "cuda_problem", device.cuda_problem.__wrapped__)
+    refusal = RuntimeError("no CUDA device\nmore about it")
+    runtime = device.onnxruntime()
+    monkeypatch.setattr(runtime.OrtValue, "ortvalue_from_numpy", lambda *args: (_ for _ in ()).throw(refusal))
+    with pytest.raises(RuntimeError, match=r"finds no usable GPU: no CUDA device$"):
         device.resolve_device("cuda")
     assert device.resolve_device("auto") == "cpu"
 

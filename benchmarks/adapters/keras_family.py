@@ -22,7 +22,10 @@ from benchmarks.workloads.keras_models import MODELS
 
 __all__ = ["KerasAdapter"]
 
-_PACKAGES = ("keras", "jax", "jaxlib", "torch", "tensorflow", "tensorflow-cpu", "onnxruntime", "onnx", "numpy")
+_PACKAGES = (
+    *("keras", "jax", "jaxlib", "torch", "tensorflow", "tensorflow-cpu"),
+    *("onnxruntime", "onnxruntime-gpu", "onnx", "numpy"),
+)
 
 
 class KerasAdapter(Adapter):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 
 import numpy as np
 import torch
@@ -17,15 +18,39 @@ __all__ = ["TorchAdapter"]
 
 
 class TorchAdapter(Adapter):
-    """Options: ``compiled`` (model and loss go through ``torch.compile``), ``channels_last`` (the layout of images)."""
+    """Options: see below.
 
-    def __init__(self, threads: int, *, compiled: bool = False, channels_last: bool = False) -> None:
+    Args:
+        compiled: model and loss go through ``torch.compile``.
+        channels_last: the layout of images.
+        device: where it computes; training data lie there, inputs of inference come from the host.
+        mode: of ``torch.compile``.
+
+    On a GPU the environment variable ``NNGRAPH_CUDA_TF32`` decides about TensorFloat-32, as it does for nngraph.
+    """
+
+    def __init__(
+        self,
+        threads: int,
+        *,
+        compiled: bool = False,
+        channels_last: bool = False,
+        device: str = "cpu",
+        mode: str | None = None,
+    ) -> None:
         super().__init__(threads)
         torch.set_num_threads(threads)
-        self.compiled, self.channels_last = compiled, channels_last
+        self.compiled, self.channels_last, self.device, self.mode = compiled, channels_last, device, mode
+        if device != "cpu":
+            tf32 = os.environ.get("NNGRAPH_CUDA_TF32", "0") == "1"
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+            torch.backends.cudnn.benchmark = True
 
     def versions(self) -> dict[str, str]:
-        return {"torch": torch.__version__, "numpy": np.__version__}
+        found = {"torch": torch.__version__, "numpy": np.__version__}
+        if self.device != "cpu":
+            found |= {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
+        return found
 
     def build(self, workload: Workload, dropout: bool, weights: str | None) -> None:
         torch.manual_seed(0)
@@ -33,6 +58,7 @@ class TorchAdapter(Adapter):
         self.model = MODELS[workload.name](dropout)
         if weights is not None:
             load_weights(self.model, read_weights(weights))
+        self.model.to(self.device)
         if self.channels_last:
             self.model.to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.Adam(self.model.parameters(), LEARNING_RATE, eps=adam_epsilon, fused=True)
@@ -40,8 +66,8 @@ class TorchAdapter(Adapter):
         if self.compiled:
             torch._dynamo.reset()
             # The batch is the same at each call; code for any size would be slower.
-            self.forward = torch.compile(self.model, dynamic=False)
-            self.objective = torch.compile(self._objective, dynamic=False)
+            self.forward = torch.compile(self.model, dynamic=False, mode=self.mode)
+            self.objective = torch.compile(self._objective, dynamic=False, mode=self.mode)
 
     def _objective(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         logits = self.model(x)
@@ -57,8 +83,8 @@ class TorchAdapter(Adapter):
         self.model.train()
         self.batch = batch
         images = self.workload.images
-        self.x = as_layout(x, images, self.channels_last)
-        self.y = as_layout(y, images and y.ndim == 4, self.channels_last)
+        self.x = as_layout(x, images, self.channels_last).to(self.device)
+        self.y = as_layout(y, images and y.ndim == 4, self.channels_last).to(self.device)
 
     def _step(self, number: int) -> torch.Tensor:
         rows = slice(number * self.batch, (number + 1) * self.batch)
@@ -84,14 +110,15 @@ class TorchAdapter(Adapter):
 
     def infer(self) -> np.ndarray:
         with torch.inference_mode():
-            return self.forward(self.x).numpy()
+            return self.forward(self.x.to(self.device)).cpu().numpy()
 
     def epoch(self, x: np.ndarray, y: np.ndarray, batch: int) -> float:
         """Return the seconds of one epoch in a new order with loss and accuracy, as a plain loop."""
         start = now()
-        inputs, targets = torch.from_numpy(x), torch.from_numpy(y).long()
-        loss_sum, correct = torch.zeros(()), torch.zeros((), dtype=torch.int64)
-        for rows in torch.randperm(len(x)).split(batch):
+        inputs, targets = torch.from_numpy(x).to(self.device), torch.from_numpy(y).long().to(self.device)
+        loss_sum = torch.zeros((), device=self.device)
+        correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        for rows in torch.randperm(len(x), device=self.device).split(batch):
             self.optimizer.zero_grad(set_to_none=True)
             logits = self.model(inputs[rows])
             loss = functional.cross_entropy(logits, targets[rows])
@@ -106,7 +133,7 @@ class TorchAdapter(Adapter):
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return the logits of new rows."""
         with torch.inference_mode():
-            return self.forward(torch.from_numpy(x)).numpy()
+            return self.forward(torch.from_numpy(x).to(self.device)).cpu().numpy()
 
     def close(self) -> None:
         self.model = self.forward = self.objective = self.optimizer = None

@@ -44,12 +44,14 @@ def disagreements(cases: Sequence[Case], results: dict[str, list[np.ndarray]]) -
     ]
 
 
-def measure(cases: Sequence[Case], threads: int, rounds: int, target: float) -> tuple[list[dict[str, Any]], list[str]]:
+def measure(
+    cases: Sequence[Case], threads: int, rounds: int, target: float, device: str = "cpu"
+) -> tuple[list[dict[str, Any]], list[str]]:
     """Return one row for each case of a group, timed in turns, and the names of those that compute something else."""
     runs, first, failed = {}, {}, {}
     for case in cases:
         try:
-            runs[case.name], first[case.name] = building.runner(case, threads)
+            runs[case.name], first[case.name] = building.runner(case, threads, device)
         except Exception as error:  # an operator that this build of the runtime lacks
             failed[case.name] = str(error)[:200]
     counts = {name: steps_for(run(1), target, 1, 1000) for name, run in runs.items()}
@@ -82,19 +84,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="few short rounds")
     parser.add_argument("--only", default="", metavar="TEXT", help="groups whose name holds this text")
     parser.add_argument("--threads", type=int, default=2, help="threads of the runtime (default: %(default)s)")
+    parser.add_argument("--device", choices=building.PROVIDERS, default="cpu", help="where (default: %(default)s)")
     parser.add_argument("--output", type=Path, help="write the rows as JSON")
     options = parser.parse_args(arguments)
 
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     rounds, target = (3, 0.02) if options.quick else (9, 0.1)
-    block = building.block_size()
+    block = building.block_size() if options.device == "cpu" else 0
     print(f"channels in a block of the runtime's blocked layout: {block or 'none'}")
     print(f"{'':38} {'median':>9} {'min, ms':>9}")
     chosen = [case for case in all_cases(block) if options.only.lower() in case.group.lower()]
     rows, wrong = [], []
     for group, members in groupby(chosen, key=lambda case: case.group):
         cases = list(members)
-        found, differing = measure(cases, options.threads, rounds, target)
+        found, differing = measure(cases, options.threads, rounds, target, options.device)
         rows += found
         wrong += [f"{group}: {name}" for name in differing]
         if len(cases) > 1:
@@ -103,7 +106,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.output is not None:
         import onnxruntime
 
-        about = {"date": datetime.now(UTC).isoformat(timespec="seconds"), "threads": options.threads, "block": block}
+        about: dict[str, Any] = {
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "device": options.device,
+            "threads": options.threads,
+            "block": block,
+        }
         versions = {"onnxruntime": onnxruntime.__version__, "numpy": np.__version__}
         document = {**about, "machine": machine.describe(), "versions": versions, "rows": rows}
         options.output.write_text(json.dumps(document, indent=1) + "\n")

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["MICROSOFT", "NCHWC", "Builder", "Case", "block_size", "runner"]
+__all__ = ["MICROSOFT", "NCHWC", "PROVIDERS", "Builder", "Case", "block_size", "runner"]
 
 NCHWC, MICROSOFT = "com.microsoft.nchwc", "com.microsoft"
 
@@ -74,7 +74,10 @@ class Case:
     canonical: Callable[[list[np.ndarray]], np.ndarray] | None = field(default=lambda results: results[0])
 
 
-def runner(case: Case, threads: int) -> tuple[Callable[[int], float], list[np.ndarray]]:
+PROVIDERS = {"cpu": ["CPUExecutionProvider"], "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"]}
+
+
+def runner(case: Case, threads: int, device: str = "cpu") -> tuple[Callable[[int], float], list[np.ndarray]]:
     """Return a function that gives the seconds of one run as the mean of some, and the outputs of a first run.
 
     Raises:
@@ -90,13 +93,13 @@ def runner(case: Case, threads: int) -> tuple[Callable[[int], float], list[np.nd
     # The layout passes would replace what is compared here.
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     model = builder.model(outputs).SerializeToString()
-    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(model, options, providers=PROVIDERS[device])
     first = session.run(outputs, builder.inputs)
     binding = session.io_binding()
     for name, array in builder.inputs.items():
-        binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(array))
+        binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(array, device, 0))
     for name, result in zip(outputs, first, strict=True):
-        binding.bind_ortvalue_output(name, ort.OrtValue.ortvalue_from_numpy(result.copy()))
+        binding.bind_ortvalue_output(name, ort.OrtValue.ortvalue_from_numpy(result.copy(), device, 0))
 
     def run(count: int) -> float:
         start = time.perf_counter()

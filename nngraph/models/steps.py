@@ -9,6 +9,7 @@ import numpy as np
 
 from nngraph import tree
 from nngraph.ir import Graph, TensorType, Value, numpy_dtype
+from nngraph.models.resident import ResidentData
 from nngraph.ops.trace import Trace
 from nngraph.runtime import BoundCall, BoundStep
 from nngraph.transforms import compile_graph, state_of
@@ -28,22 +29,30 @@ def describe(data: Any) -> tuple[Any, list[TensorType]]:
 
 
 def trace_step(
-    fn: Callable[[Any], Any], structure: Any, types: Sequence[TensorType], name: str
+    fn: Callable[[Any], Any],
+    structure: Any,
+    types: Sequence[TensorType],
+    name: str,
+    resident: ResidentData | None = None,
 ) -> tuple[Graph, Trace, dict[str, Value]]:
-    """Trace ``fn`` on a batch of these types.
+    """Trace ``fn`` on a batch of these types, which with ``resident`` the step takes from there by itself.
 
     Returns:
         The graph, whose outputs are the logs and the assigned variables, the trace, and the logs by name.
     """
     graph = Graph(name)
-    inputs = [graph.add_input(f"data_{k}", t) for k, t in enumerate(types)]
+    state: dict[str, Value] = {}
     with Trace(graph) as trace:
+        if resident is None:
+            inputs = [graph.add_input(f"data_{k}", t) for k, t in enumerate(types)]
+        else:
+            inputs, state["new_place"] = resident.add_inputs(graph, int(types[0].shape[0]))
         result = fn(tree.map_structure(lambda k: inputs[k], structure, none_is_leaf=False))
         logs = {
             key: value if isinstance(value, Value) else trace.constant(np.asarray(getattr(value, "value", value)))
             for key, value in (result if isinstance(result, Mapping) else {"loss": result}).items()
         }
-    state = {f"new_{trace.sources[v].name}": trace.variables[v] for v in trace.assigned}
+    state |= {f"new_{trace.sources[v].name}": trace.variables[v] for v in trace.assigned}
     graph.set_outputs([*logs.values(), *state.values()], [*(f"log:{k}" for k in logs), *state])
     return graph, trace, logs
 
@@ -82,6 +91,7 @@ class CompiledStep:
         structure, types: see :func:`describe`.
         name: the graph's name.
         device: where it runs.
+        resident: the data, where the step takes its rows from there; its buffers need not be filled then.
     """
 
     def __init__(
@@ -91,11 +101,13 @@ class CompiledStep:
         types: Sequence[TensorType],
         name: str,
         device: str | None = None,
+        resident: ResidentData | None = None,
     ) -> None:
-        graph, trace, logs = trace_step(fn, structure, types, name)
+        graph, trace, logs = trace_step(fn, structure, types, name, resident)
         names = [f"data_{k}" for k in range(len(types))]
-        state = state_of(trace)
-        self.step = BoundStep(compile_graph(graph, device), state, names, [f"log:{k}" for k in logs])
+        state = [*state_of(trace), *(resident.state if resident is not None else ())]
+        session = compile_graph(graph, device, capture=True)
+        self.step = BoundStep(session, state, names, [f"log:{k}" for k in logs])
         # An input that no node needs was pruned; its data goes nowhere.
         self.buffers = [
             self.step.data[n] if n in self.step.data else _empty(t) for n, t in zip(names, types, strict=True)

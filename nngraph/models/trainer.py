@@ -17,6 +17,7 @@ from nngraph.ir import Value
 from nngraph.layers.layer import Layer
 from nngraph.models.checks import check_inputs, check_labels
 from nngraph.models.compile_utils import CompiledLoss, CompiledMetrics, batch_size_of
+from nngraph.models.resident import ResidentData, keep_on_device
 from nngraph.models.steps import CompiledStep, LazyLogs, PredictFunction, describe
 from nngraph.ops.keras_tensor import leaves
 from nngraph.transforms import gradients
@@ -42,6 +43,7 @@ class Trainer:
         self._compile_arguments: dict[str, Any] = {}
         self._steps: dict[Any, CompiledStep] = {}
         self._predictors: dict[Any, PredictFunction] = {}
+        self._resident: ResidentData | None = None
         self._shuffle_seed: int | None = None
         self._epochs_seen = 0
         self._initial_epoch: int | None = None
@@ -106,6 +108,7 @@ class Trainer:
         """Trace anew at the next step; the model or its training has changed."""
         self._steps = {}
         self._predictors = {}
+        self._resident = None
 
     @property
     def metrics(self) -> list[Any]:
@@ -244,10 +247,10 @@ class Trainer:
                 f"model {self.name!r} must be compiled before {what}: model.compile(optimizer=..., loss=...)"
             )
 
-    def _step(self, mode: str, data: Any) -> CompiledStep:
-        """Return the compiled step for batches shaped like ``data``."""
+    def _step(self, mode: str, data: Any, resident: ResidentData | None = None) -> CompiledStep:
+        """Return the compiled step for batches shaped like ``data``; from resident data it takes them by itself."""
         structure, types = describe(data)
-        shape = (mode, repr(structure), tuple(types))
+        shape = (mode, repr(structure), tuple(types), resident)
         step = self._steps.get((*shape, self._trainable_key(mode)))
         if step is None:
             self._prepare(data)
@@ -257,7 +260,7 @@ class Trainer:
                 # Overrides unpack as many parts as there are: ``x, y = data``.
                 return fn(pack_x_y_sample_weight(*batch))
 
-            step = CompiledStep(packed, structure, types, f"{self.name}_{mode}_step", config.device())
+            step = CompiledStep(packed, structure, types, f"{self.name}_{mode}_step", config.device(), resident)
             self._steps[(*shape, self._trainable_key(mode))] = step
         return step
 
@@ -378,6 +381,10 @@ class Trainer:
         epochs = epochs if config.max_epochs() is None else min(epochs, config.max_epochs() or epochs)
         self._prepare(adapter.peek())
         self._check_labels(adapter)
+        kept = keep_on_device(adapter, self._resident)
+        if kept is not self._resident:  # the steps on the former data go, and the data with them
+            self._steps = {key: step for key, step in self._steps.items() if key[3] is None}
+            self._resident = kept
         calls = _callback_list(callbacks, self, verbose, epochs, adapter.num_batches)
         self.stop_training = False
         self._initial_epoch = self._initial_batch = None
@@ -424,16 +431,20 @@ class Trainer:
         rows = -1
         begin, end = calls.on_train_batch_begin, calls.on_train_batch_end
         take, group = adapter.take_into, self.steps_per_execution
+        resident = self._resident
+        if resident is not None:
+            resident.begin(order, first * size)
         last = -(-total // size) - 1
         for number in range(first, last + 1):
             chosen = order[number * size : (number + 1) * size]
             if len(chosen) != rows:
                 rows = len(chosen)
-                step = self._step("train", adapter.pack([a[:rows] for a in adapter.flat_arrays()]))
+                step = self._step("train", adapter.pack([a[:rows] for a in adapter.flat_arrays()]), resident)
                 buffers, run, logs = step.buffers, step.run, step.logs
             if number % group == 0:
                 begin(number)
-            take(buffers, chosen)
+            if resident is None:
+                take(buffers, chosen)
             run()
             if (number + 1) % group == 0 or number == last:
                 end(number, logs)

@@ -8,51 +8,33 @@ from typing import Any
 
 from nngraph.ir import Graph, Node, TensorType, Value
 from nngraph.registry import COMPOSITE_DOMAIN, OpDef, lookup
-from nngraph.runtime.device import onnxruntime
+from nngraph.runtime.kernel_table import table
 from nngraph.schema import OPSET, schema_of
 
 __all__ = ["expand_composite", "expand_composites", "has_kernel", "legalize", "output_dtypes", "stand_ins"]
 
-_DTYPE_NAMES = {"float32": "float", "float64": "double"}
 
-
-@functools.cache
-def _kernels() -> dict[tuple[str, str], list[tuple[int, dict[str, set[str]]]]]:
-    """(domain, operator) to (last opset served, type constraints) of the CPU kernels."""
-    onnxruntime()
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    table: dict[tuple[str, str], list[tuple[int, dict[str, set[str]]]]] = {}
-    for kernel in state.get_all_opkernel_def():
-        if kernel.provider == "CPUExecutionProvider":
-            constraints = {k: set(v) for k, v in kernel.type_constraints.items()}
-            table.setdefault((kernel.domain, kernel.op_name), []).append((kernel.version_range[1], constraints))
-    return table
-
-
-def has_kernel(op: str, dtypes: Sequence[str | None], domain: str = "") -> bool:
-    """Tell whether the CPU provider executes an operator for these input dtypes at the graph's opset.
+def has_kernel(op: str, dtypes: Sequence[str | None], domain: str = "", device: str = "cpu") -> bool:
+    """Tell whether a device's provider executes an operator for these input dtypes at the graph's opset.
 
     Operators that the runtime inlines as functions count as executable only through what they expand to, so they are
     reported by their own kernels here.
     """
-    return _has_kernel(op, tuple(dtypes), domain)
+    return _has_kernel(op, tuple(dtypes), domain, device)
 
 
 @functools.cache
-def _has_kernel(op: str, dtypes: tuple[str | None, ...], domain: str) -> bool:
-    entries = _kernels().get((domain, op))
+def _has_kernel(op: str, dtypes: tuple[str | None, ...], domain: str, device: str) -> bool:
+    entries = table(device).get((domain, op))
     schema = schema_of(op, domain)
     if entries is None:
-        return bool(schema.has_function or schema.has_context_dependent_function)  # type: ignore[attr-defined]
+        inlined = device == "cpu" or (domain, op) not in table("cpu")
+        is_function: bool = schema.has_function or schema.has_context_dependent_function  # type: ignore[attr-defined]
+        return inlined and is_function
     parameters = [schema.inputs[min(k, len(schema.inputs) - 1)].type_str for k in range(len(dtypes))]
-    for last, constraints in entries:
-        if domain == "" and last < OPSET:
-            continue
-        names = {p: _kernel_name(d) for p, d in zip(parameters, dtypes, strict=True) if d}
-        if all(name in constraints[p] for p, name in names.items() if p in constraints):
-            return True
-    return False
+    given = {p: d for p, d in zip(parameters, dtypes, strict=True) if d}
+    newest = [k for k in entries if domain != "" or k.last >= OPSET]
+    return any(all(d in k.dtypes.get(p, (d,)) for p, d in given.items()) for k in newest)
 
 
 def expand_composites(graph: Graph) -> int:
@@ -88,18 +70,19 @@ def expand_composite(node: Node) -> None:
     entry.expand_node(node)
 
 
-def legalize(graph: Graph) -> int:
-    """Make every node executable on CPU, in place; return how many nodes changed.
+def legalize(graph: Graph, device: str = "cpu") -> int:
+    """Make every node executable, in place; return how many nodes changed.
 
     A float64 node that the runtime cannot compute in double precision (``Conv``, for one) is written in another form
     where the registry has one for it. A node of any other dtype without a kernel computes in a wider one between casts.
+    With ``device="cuda"`` that is tried for the GPU first; what has no kernel there stays for the CPU.
     """
     count = 0
     node = graph.first
     while node is not None:
-        count += sum(legalize(sub) for sub in node.subgraphs)
+        count += sum(legalize(sub, device) for sub in node.subgraphs)
         before = node.previous
-        if not _legalize_node(node):
+        if not _legalize_node(node, device):
             node = node.next
             continue
         count += 1
@@ -108,7 +91,7 @@ def legalize(graph: Graph) -> int:
     return count
 
 
-def _legalize_node(node: Node) -> bool:
+def _legalize_node(node: Node, device: str) -> bool:
     dtypes = [None if v is None else v.dtype for v in node.inputs]
     if node.domain != "" or node.subgraphs:
         return False
@@ -118,12 +101,22 @@ def _legalize_node(node: Node) -> bool:
         return True
     if not any(d is not None and _rare(d) for d in dtypes):
         return False
+    if device != "cpu":
+        if has_kernel(node.op, dtypes, device=device):
+            return False
+        wide = stand_ins(node.op, dtypes, device)
+        if "float64" not in dtypes and has_kernel(node.op, wide, device=device):
+            _compute_in(wide, node)
+            return True
+        if has_kernel(node.op, dtypes):
+            return False
     if entry is not None and entry.expand_node is not None and "float64" in dtypes:
         entry.expand_node(node)
         return True
-    if has_kernel(node.op, dtypes) or stand_ins(node.op, dtypes) == dtypes:
+    wide = stand_ins(node.op, dtypes)
+    if has_kernel(node.op, dtypes) or wide == dtypes:
         return False
-    _compute_in_stand_ins(node)
+    _compute_in(wide, node)
     return True
 
 
@@ -150,41 +143,37 @@ def _rare(dtype: str) -> bool:
     return dtype in _WIDER
 
 
-def stand_ins(op: str, dtypes: Sequence[str | None]) -> list[str | None]:
+def stand_ins(op: str, dtypes: Sequence[str | None], device: str = "cpu") -> list[str | None]:
     """Return the dtypes of inputs in which the runtime can compute a node that it has no kernel for.
 
     Dtypes that some kernel takes at their place are kept.
     """
-    return list(_stand_ins(op, tuple(dtypes)))
+    return list(_stand_ins(op, tuple(dtypes), device))
 
 
 @functools.cache
-def _stand_ins(op: str, dtypes: tuple[str | None, ...]) -> tuple[str | None, ...]:
+def _stand_ins(op: str, dtypes: tuple[str | None, ...], device: str) -> tuple[str | None, ...]:
     parameters = _input_parameters(op, len(dtypes))
     taken: dict[str, set[str]] = {}
-    for last, constraints in _kernels().get(("", op), []):
-        if last >= OPSET:
-            for parameter, names in constraints.items():
-                taken.setdefault(parameter, set()).update(names)
+    for kernel in table(device).get(("", op), []):
+        if kernel.last >= OPSET:
+            for parameter, kinds in kernel.dtypes.items():
+                taken.setdefault(parameter, set()).update(kinds)
 
     def replaced(dtype: str | None, parameter: str, k: int) -> str | None:
-        if dtype not in _WIDER or _kernel_name(dtype) in taken.get(parameter, {_kernel_name(dtype)}):
+        if dtype not in _WIDER or dtype in taken.get(parameter, {dtype}):
             return dtype
         options = _WIDER[dtype]
         return options[min(k, len(options) - 1)]
 
     choices = [tuple(replaced(d, p, k) for d, p in zip(dtypes, parameters, strict=True)) for k in range(3)]
-    return next((c for c in choices if has_kernel(op, c)), choices[0])
+    return next((c for c in choices if has_kernel(op, c, device=device)), choices[0])
 
 
 def _input_parameters(op: str, count: int) -> list[str]:
     """The type parameters of a node's inputs."""
     inputs = schema_of(op).inputs
     return [inputs[min(k, len(inputs) - 1)].type_str for k in range(count)]
-
-
-def _kernel_name(dtype: str) -> str:
-    return f"tensor({_DTYPE_NAMES.get(dtype, dtype)})"
 
 
 def output_dtypes(op: str, inputs: Sequence[str | None], outputs: int) -> list[str | None]:
@@ -194,11 +183,10 @@ def output_dtypes(op: str, inputs: Sequence[str | None], outputs: int) -> list[s
     return [given.get(parameters[min(k, len(parameters) - 1)].type_str) for k in range(outputs)]
 
 
-def _compute_in_stand_ins(node: Node) -> None:
+def _compute_in(wide: Sequence[str | None], node: Node) -> None:
+    """Let a node compute in other dtypes, between casts."""
     graph = node.graph
     assert graph is not None
-    dtypes = [None if v is None else v.dtype for v in node.inputs]
-    wide = stand_ins(node.op, dtypes)
 
     def cast(value: Value, dtype: str) -> Value:
         kind = value.type.with_dtype(dtype)

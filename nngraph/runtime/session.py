@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from nngraph import config
 from nngraph.ir import Graph, TensorType, fingerprint
-from nngraph.registry import COMPOSITE_DOMAIN
-from nngraph.runtime.device import onnxruntime, resolve_device, session_options
+from nngraph.runtime.device import onnxruntime, provider_options, resolve_device, session_options
 from nngraph.runtime.kernels import expand_composites, legalize
+from nngraph.runtime.placement import capture_obstacles
 from nngraph.runtime.values import to_array, to_runtime
 from nngraph.serde import to_proto
 
 __all__ = ["Session", "clear_sessions"]
 
-_CACHE: OrderedDict[tuple[str, str, bool], Any] = OrderedDict()
+_CACHE: OrderedDict[tuple[str, str, bool, str], Any] = OrderedDict()
 _CACHE_SIZE = 256
 _PROTOBUF_LIMIT = 1 << 31
 _OUT_OF_BOUNDS = re.compile(
@@ -36,6 +37,11 @@ class Session:
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         optimize: let the runtime fuse and reorder on top of what the graph says.
         share: look for, and leave behind, a compiled session of an equal graph; of no use to one that runs once.
+        capture: on CUDA, run as CUDA graphs if nothing in the graph forbids it (``capture_obstacles``). Such a session
+            is only run on buffers of the device that stay where they are.
+
+    Attributes:
+        captures: whether it runs as CUDA graphs.
 
     Raises:
         ImportError: no runtime is installed.
@@ -49,8 +55,13 @@ class Session:
         [-1.0, -2.0]
     """
 
-    def __init__(self, graph: Graph, device: str = "auto", *, optimize: bool = True, share: bool = True) -> None:
+    def __init__(
+        self, graph: Graph, device: str = "auto", *, optimize: bool = True, share: bool = True, capture: bool = False
+    ) -> None:
         self.device = resolve_device(device)
+        wanted = capture and self.device == "cuda" and config.cuda_graphs()
+        self.captures = wanted and not capture_obstacles(graph)
+        providers = provider_options(self.device, capture=self.captures)
         self.name = graph.name
         self.input_types: dict[str, TensorType] = {v.name: v.type for v in graph.inputs}
         self.output_types: dict[str, TensorType] = dict(
@@ -58,12 +69,12 @@ class Session:
         )
         self._tables = {n.name: n.origin.layer for n in graph.all_nodes() if n.op.startswith("Gather")}
         if not share:
-            self.ort = _compile(graph, self.device, optimize)
+            self.ort = _compile(graph, providers, optimize)
             return
-        key = (fingerprint(graph), self.device, optimize)
+        key = (fingerprint(graph), self.device, optimize, repr(providers))
         cached = _CACHE.get(key)
         if cached is None:
-            cached = _compile(graph, self.device, optimize)
+            cached = _compile(graph, providers, optimize)
             _CACHE[key] = cached
             while len(_CACHE) > _CACHE_SIZE:
                 _CACHE.popitem(last=False)
@@ -125,18 +136,19 @@ class Session:
                 raise ValueError(f"input {name!r} of graph {self.name!r} must be {type}, got {given}")
 
 
-def _compile(graph: Graph, device: str, optimize: bool) -> Any:
+def _compile(graph: Graph, providers: list[tuple[str, dict[str, str]]], optimize: bool) -> Any:
     ort = onnxruntime()
-    if any(n.domain == COMPOSITE_DOMAIN for n in graph.all_nodes()) or device == "cpu":
-        graph = graph.clone()
-        expand_composites(graph)
-        legalize(graph)
+    graph = graph.clone()
+    expand_composites(graph)
+    legalize(graph, "cpu" if len(providers) == 1 else "cuda")
     options = session_options()
     if not optimize:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    providers = ["CPUExecutionProvider"] if device == "cpu" else ["CUDAExecutionProvider", "CPUExecutionProvider"]
     try:
-        return ort.InferenceSession(_serialized(graph, options), options, providers=providers)
+        session = ort.InferenceSession(_serialized(graph, options), options, providers=providers)
+        if providers[0][0] not in session.get_providers():  # it only warns, and goes on without
+            raise RuntimeError(f"onnxruntime could not start {providers[0][0]} for graph {graph.name!r}")
+        return session
     except ort.capi.onnxruntime_pybind11_state.Fail as error:
         raise RuntimeError(f"onnxruntime refuses graph {graph.name!r}: {error}") from error
     except ort.capi.onnxruntime_pybind11_state.InvalidGraph as error:

@@ -7,6 +7,7 @@ the same Python work for ten variables and for ten thousand.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from nngraph.ir import numpy_dtype
 from nngraph.runtime.device import onnxruntime
 from nngraph.runtime.values import to_array, to_runtime
 
-__all__ = ["BoundCall", "BoundStep", "Cell", "Group"]
+__all__ = ["BoundCall", "BoundStep", "Cell", "Group", "OnDevice"]
 
 
 class Group:
@@ -127,6 +128,50 @@ class Cell:
         return self._buffers[parity]
 
 
+class OnDevice:
+    """An array that lies on the device at a fixed place; the host sees it only when it asks.
+
+    Example:
+        >>> result = OnDevice(np.zeros((), "float32"), "cpu")
+        >>> result.upload(np.float32(2)); float(result)
+        2.0
+    """
+
+    __slots__ = ("ndim", "value")
+
+    def __init__(self, array: np.ndarray[Any, Any], device: str) -> None:
+        # The runtime shares the memory of an array on the host, which must then be nobody else's.
+        self.value = onnxruntime().OrtValue.ortvalue_from_numpy(np.array(array, order="C"), device, 0)
+        self.ndim = array.ndim
+
+    def upload(self, array: Any) -> None:
+        """Copy an array of the same shape and dtype to the device."""
+        self.value.update_inplace(np.asarray(array, order="C"))
+
+    def copy(self) -> np.ndarray[Any, Any]:
+        """Return what is there now as an array of the host."""
+        return np.array(self.value.numpy())
+
+    def __float__(self) -> float:
+        return float(self.value.numpy())
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray[Any, Any]:
+        return self.copy() if dtype is None else self.copy().astype(dtype)
+
+
+_GRAPH_NUMBERS = itertools.count(1)
+"""Sessions are shared, so every binding that is captured needs a number that no other has."""
+
+
+def _run_options(captures: bool) -> Any:
+    """Return the options under which a binding always runs, or ``None``."""
+    if not captures:
+        return None
+    options = onnxruntime().RunOptions()
+    options.add_run_config_entry("gpu_graph_id", str(next(_GRAPH_NUMBERS)))
+    return options
+
+
 def _align_groups(written: Iterable[Cell]) -> None:
     """Split groups so that the written cells fill whole groups, and join the cells that no step has written yet."""
     wanted = set(written)
@@ -146,6 +191,7 @@ class _Bound:
 
     def __init__(self, session: Any, state: Sequence[tuple[str, str | None, Cell]]) -> None:
         self._session = session.ort
+        self._captures = session.captures
         self._explained = session.explained
         known = set(session.input_types)
         # A pass may have found that a variable does not matter.
@@ -155,18 +201,20 @@ class _Bound:
             cell.place(session.device, written=out is not None)
         self._written = [cell for _, out, cell in self._state if out is not None]
         _align_groups(self._written)
-        self._bindings: dict[tuple[int, ...], Any] = {}
+        self._bindings: dict[tuple[int, ...], tuple[Any, Any]] = {}
         self._groups: list[Group] = []
         self._flips: list[Group] = []
         self._layout = -1
 
-    def _binding(self) -> Any:
+    def _binding(self) -> tuple[Any, Any]:
+        """Return the binding of the current parities and the options under which it runs."""
         if self._layout != Group.layout:
             self._regroup()
         key = tuple([g.parity for g in self._groups])
-        binding = self._bindings.get(key)
-        if binding is None:
-            binding = self._bindings[key] = self._session.io_binding()
+        found = self._bindings.get(key)
+        if found is None:
+            binding = self._session.io_binding()
+            found = self._bindings[key] = binding, _run_options(self._captures)
             for name, out, cell in self._state:
                 assert cell.group is not None
                 parity = cell.group.parity
@@ -175,7 +223,7 @@ class _Bound:
                 if out is not None:
                     binding.bind_ortvalue_output(out, cell.buffer(parity ^ 1))
             self._bind_data(binding)
-        return binding
+        return found
 
     def _bind_data(self, binding: Any) -> None:
         raise NotImplementedError
@@ -195,10 +243,18 @@ class BoundStep(_Bound):
         state: (input name, output name or ``None`` when only read, cell) of each variable.
         data: names of the remaining inputs; each gets a buffer of the input's type in :attr:`data`.
         results: names of the remaining outputs; each gets a buffer in :attr:`results`.
+        staged: keep data and results in buffers of the device, to which a run copies and from which they are read when
+            somebody asks; by default on every device but the CPU, which works on the host's buffers.
     """
 
     def __init__(
-        self, session: Any, state: Sequence[tuple[str, str | None, Cell]], data: Sequence[str], results: Sequence[str]
+        self,
+        session: Any,
+        state: Sequence[tuple[str, str | None, Cell]],
+        data: Sequence[str],
+        results: Sequence[str],
+        *,
+        staged: bool | None = None,
     ) -> None:
         super().__init__(session, state)
 
@@ -206,9 +262,17 @@ class BoundStep(_Bound):
             return np.zeros(type.shape, numpy_dtype(type.dtype))
 
         self.data = {name: buffer(session.input_types[name]) for name in data if name in session.input_types}
-        self.results = {name: buffer(session.output_types[name]) for name in results}
-        self._inputs = {name: to_runtime(array) for name, array in self.data.items()}
-        self._outputs = {name: to_runtime(array) for name, array in self.results.items()}
+        self.results: dict[str, Any] = {name: buffer(session.output_types[name]) for name in results}
+        self._uploads: list[tuple[OnDevice, np.ndarray[Any, Any]]] = []
+        if session.device == "cpu" if staged is None else not staged:
+            self._inputs = {name: to_runtime(array) for name, array in self.data.items()}
+            self._outputs = {name: to_runtime(array) for name, array in self.results.items()}
+            return
+        there = {name: OnDevice(array, session.device) for name, array in self.data.items()}
+        self._uploads = [(there[name], array) for name, array in self.data.items()]
+        self.results = {name: OnDevice(array, session.device) for name, array in self.results.items()}
+        self._inputs = {name: array.value for name, array in there.items()}
+        self._outputs = {name: array.value for name, array in self.results.items()}
 
     def _bind_data(self, binding: Any) -> None:
         for name, value in self._inputs.items():
@@ -218,8 +282,11 @@ class BoundStep(_Bound):
 
     def run(self) -> None:
         """Run the session once on the data buffers and make the written state current."""
+        binding, options = self._binding()
+        for there, array in self._uploads:
+            there.upload(array)
         try:
-            self._session.run_with_iobinding(self._binding())
+            self._session.run_with_iobinding(binding, options)
         except Exception as error:
             raise self._explained(error) from None
         for group in self._flips:
@@ -249,7 +316,7 @@ class BoundCall(_Bound):
 
     def __call__(self, arrays: Sequence[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
         """Run once and return the results."""
-        binding = self._binding()
+        binding, options = self._binding()
         held: list[Any] = []  # the runtime borrows the arrays' memory until it has run
         for k, name in self._data:
             held.append(to_runtime(np.asarray(arrays[k], order="C")))
@@ -257,7 +324,7 @@ class BoundCall(_Bound):
         for name in self._results:
             binding.bind_output(name, "cpu")  # forget the last call's array, which is the caller's now
         try:
-            self._session.run_with_iobinding(binding)
+            self._session.run_with_iobinding(binding, options)
         except Exception as error:
             raise self._explained(error) from None
         for group in self._flips:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,13 +19,20 @@ __all__ = ["FORMS", "Lower", "lower"]
 FORMS: dict[str, dict[str, Form]] = {"portable": {}, "cpu": cpu.FORMS, "cuda": cuda.FORMS}
 """Target to composite operator to the form that is better there than the portable one."""
 
+_FINISH: dict[str, Callable[[Graph], int]] = {
+    "portable": lambda graph: 0,
+    "cpu": legalize,
+    "cuda": cuda.for_cuda,
+}
+"""What a target does about real operators that its provider has no kernels for."""
+
 
 @dataclass(frozen=True)
 class Lower(Pass):
     """Replaces composite operators (domain ``nngraph``) by real ones.
 
     ``portable`` uses each operator's portable form, made of ai.onnx only. ``cpu`` and ``cuda`` use other forms where
-    their tables have one that fits; ``cpu`` also rewrites what the runtime has no kernel for.
+    their tables have one that fits, and rewrite what their provider has no kernel for as far as they can.
 
     Attributes:
         target: ``"portable"``, ``"cpu"`` or ``"cuda"``.
@@ -40,8 +48,7 @@ class Lower(Pass):
 
     def run(self, graph: Graph) -> int:
         """Replace every composite operator; return how many nodes were replaced."""
-        changes = _replace(graph, FORMS[self.target])
-        return changes + legalize(graph) if self.target == "cpu" else changes
+        return _replace(graph, FORMS[self.target]) + _FINISH[self.target](graph)
 
 
 def _replace(graph: Graph, forms: dict[str, Form]) -> int:

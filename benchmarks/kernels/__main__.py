@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import machine
-from benchmarks.kernels import building, convolution, depthwise, others
+from benchmarks.kernels import attention, building, convolution, depthwise, others
 from benchmarks.kernels.building import Case
 from benchmarks.results import summary
 from benchmarks.schedule import interleave
@@ -28,7 +28,7 @@ def all_cases(block: int) -> list[Case]:
     """Return every case that this machine can run."""
     found = [case for shape in convolution.SHAPES for case in convolution.cases(shape, block)]
     found += [case for shape in depthwise.SHAPES for case in depthwise.cases(shape, block)]
-    return [*found, *others.cases(block)]
+    return [*found, *attention.cases(), *others.cases(block)]
 
 
 def disagreements(cases: Sequence[Case], results: dict[str, list[np.ndarray]]) -> list[str]:

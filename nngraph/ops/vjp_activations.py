@@ -5,7 +5,7 @@ Where the output alone tells the derivative, the rule uses it, so that the input
 
 from __future__ import annotations
 
-from math import pi, sqrt
+from math import log, pi, sqrt
 from typing import Any
 
 from nngraph.ops.axes import ints
@@ -117,14 +117,20 @@ def _(g: Any, y: Any, x: Any) -> Any:
 
 @vjp("Gelu")
 def _(g: Any, y: Any, x: Any, *, approximate: str) -> Any:
-    return _times(g, _gelu_tanh_slope(x) if approximate == "tanh" else _gelu_slope(x))
+    if approximate == "tanh":
+        return _times(g, _gelu_tanh_slope(x))
+    # Half of g is free where g is a matrix product.
+    return _times(raw.Mul(g, 0.5), _gelu_double_slope(x))
 
 
-def _gelu_slope(x: Any) -> Any:
-    """Φ(x) + x φ(x), with the normal distribution function and density."""
-    cumulative = raw.Mul(raw.Add(raw.Erf(raw.Mul(x, 1 / sqrt(2))), 1), 0.5)
-    density = raw.Mul(raw.Exp(raw.Mul(raw.Mul(x, x), -0.5)), 1 / sqrt(2 * pi))
-    return raw.Add(cumulative, raw.Mul(x, density))
+def _gelu_double_slope(x: Any) -> Any:
+    """2 (Φ(x) + x φ(x)), with the normal distribution function and density.
+
+    With u = x / √2 that is 1 + erf u + 2 u exp(-u²) / √π; the factor 2 / √π goes into the exponent.
+    """
+    u = raw.Mul(x, 1 / sqrt(2))
+    density = raw.Exp(raw.Sub(log(2 / sqrt(pi)), raw.Mul(u, u)))
+    return raw.Add(raw.Add(raw.Erf(u), 1), raw.Mul(u, density))
 
 
 def _gelu_tanh_slope(x: Any) -> Any:
@@ -139,9 +145,8 @@ def _gelu_tanh_slope(x: Any) -> Any:
 
 @vjp("Softmax")
 def _(g: Any, y: Any, x: Any, *, axis: int) -> Any:
-    product = raw.Mul(g, y)
-    total = raw.ReduceSum(product, ints(axis), keepdims=1)
-    return (raw.Sub(product, raw.Mul(y, total)),)
+    total = raw.ReduceSum(raw.Mul(g, y), ints(axis), keepdims=1)
+    return (raw.Mul(raw.Sub(g, total), y),)
 
 
 @vjp("LogSoftmax")

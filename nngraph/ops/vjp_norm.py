@@ -9,9 +9,11 @@ which subtracts from h what would move the mean and the variance.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+from nngraph.ir import Value
 from nngraph.ops.axes import expanded_like, ints, scalar
 from nngraph.ops.core import dtype_of, type_of
 from nngraph.ops.float64_forms import float64_form
@@ -152,12 +154,18 @@ def _training_grads(gs: Any, x: Any, scale: Any, epsilon: float, momentum: float
 
 
 @composite("LayerNormGrad")
-def layer_norm_grad(g: Any, x: Any, scale: Any, *, axis: int = -1, epsilon: float = 1e-5) -> tuple[Any, Any]:
-    """Return the gradients of x and of scale of a layer normalisation over the axes from ``axis`` on."""
+def layer_norm_grad(
+    g: Any, x: Any, scale: Any, mean: Any = None, inverse: Any = None, *, axis: int = -1, epsilon: float = 1e-5
+) -> tuple[Any, Any]:
+    """Return the gradients of x and of scale of a layer normalisation over the axes from ``axis`` on.
+
+    ``mean`` and ``inverse`` = 1 / sqrt(variance + ε) are those of x, where the forward operator kept them.
+    """
     rank = type_of(x).rank
     axes = ints(*range(axis % rank, rank))
-    away = raw.Sub(x, _mean(x, axes))
-    inverse = raw.Reciprocal(raw.Sqrt(raw.Add(_mean(raw.Mul(away, away), axes), epsilon)))
+    away = raw.Sub(x, _mean(x, axes) if mean is None else mean)
+    if inverse is None:
+        inverse = raw.Reciprocal(raw.Sqrt(raw.Add(_mean(raw.Mul(away, away), axes), epsilon)))
     return _normalized_grads(g, raw.Mul(away, inverse), inverse, scale, axes, centred=True)
 
 
@@ -171,13 +179,23 @@ def rms_norm_grad(g: Any, x: Any, scale: Any, *, axis: int = -1, epsilon: float 
 
 
 def _normalized_grads(g: Any, unit: Any, inverse: Any, scale: Any, axes: Any, *, centred: bool) -> tuple[Any, Any]:
-    """The kernel of this module's docstring; without ``centred`` the mean is not subtracted."""
+    """The kernel of this module's docstring; without ``centred`` the mean is not subtracted.
+
+    The product g x̂, which the gradient of the scale needs, serves for mean(h x̂) = mean(g x̂ scale) too.
+    """
     rank, inner = type_of(unit).rank, type_of(scale).rank
-    h = raw.Mul(g, scale)
+    h, d_scale = raw.Mul(g, scale), raw.Mul(g, unit)
     rest = raw.Sub(h, _mean(h, axes)) if centred else h
-    dx = raw.Mul(inverse, raw.Sub(rest, raw.Mul(unit, _mean(raw.Mul(h, unit), axes))))
-    d_scale = raw.Mul(g, unit)
+    dx = raw.Mul(raw.Sub(rest, raw.Mul(unit, _mean_product(d_scale, scale, axes))), inverse)
     return dx, _sum(d_scale, ints(*range(rank - inner))) if rank > inner else d_scale
+
+
+def _mean_product(x: Any, scale: Any, axes: Any) -> Any:
+    """Return mean(x scale); with one axis a matrix product, which stores no products of single numbers."""
+    width = type_of(x).shape[-1]
+    if len(axes) != 1 or not isinstance(width, int) or type_of(scale).shape != (width,):
+        return _mean(raw.Mul(x, scale), axes)
+    return raw.MatMul(x, raw.Unsqueeze(raw.Mul(scale, 1 / width), ints(1)))
 
 
 @vjp("LayerNormalization")
@@ -187,10 +205,23 @@ def _(
     first, *statistics = g if isinstance(g, tuple) else (g,)
     dx = d_scale = None
     if first is not None:
-        dx, d_scale = layer_norm_grad(first, x, scale, axis=axis, epsilon=epsilon, outputs=2)
+        kept = _kept_statistics(y, x, axis)
+        dx, d_scale = layer_norm_grad(first, x, scale, *kept, axis=axis, epsilon=epsilon, outputs=2)
     for part in _through_statistics(statistics, x, axis, epsilon):
         dx = part if dx is None else raw.Add(dx, part)
     return dx, d_scale, first
+
+
+def _kept_statistics(y: Any, x: Any, axis: int) -> Sequence[Any]:
+    """Let the forward operator give mean and inverse deviation too, which are of single precision like x."""
+    node = (y[0] if isinstance(y, tuple) else y).producer if isinstance(x, Value) else None
+    if node is None or dtype_of(x) != "float32":
+        return ()
+    start = axis % x.ndim
+    kind = x.type.with_shape((*x.shape[:start], *[1] * (x.ndim - start)))
+    for name in ("mean", "inverse")[len(node.outputs) - 1 :]:
+        node.graph.add_node_output(node, kind, f"{node.name}_{name}")
+    return node.outputs[1:]
 
 
 def _through_statistics(gs: Any, x: Any, axis: int, epsilon: float) -> list[Any]:

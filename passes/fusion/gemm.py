@@ -11,10 +11,11 @@ import numpy as np
 
 from nngraph.ir import Node, Value, is_float
 from nngraph.ops import raw
-from passes.build import Builder
+from passes.build import Builder, splat
 from passes.pattern import Match
 from passes.rewrite import LocalRule, PatternRule, Refusal, Result, Rule, example
 from passes.simplify.transposes import permutation
+from passes.simplify.views import reshape_target, reshaped
 
 __all__ = ["RULES"]
 
@@ -121,6 +122,120 @@ class AddIntoGemm(PatternRule):
         return value
 
 
+class AddIntoViewedGemm(LocalRule):
+    """``Reshape(Gemm(a, b)) + c = Reshape(Gemm(a, b, Reshape(c)))`` for c as large as the product.
+
+    So are the gradients of one value that several projections take: each adds itself to those before.
+    """
+
+    roots = ("Add",)
+    examples = (
+        example(
+            lambda a, b, c: raw.Add(raw.Reshape(raw.Gemm(a, b, transB=1), np.array([2, 3, 5])), c),
+            "float32[6, 4]",
+            "float32[5, 4]",
+            "float32[2, 3, 5]",
+        ),
+        example(
+            lambda a, b, c: raw.Add(c, raw.Reshape(raw.Gemm(a, b), np.array([2, 3, 5]))),
+            "float32[6, 4]",
+            "float32[4, 5]",
+            "float32[3, 5]",
+            refuses="the sum does not have the product's size",
+        ),
+        example(
+            lambda a, b, c: (lambda p: (raw.Add(p, c), raw.Exp(p)))(raw.Reshape(raw.Gemm(a, b), np.array([2, 2, 4]))),
+            "float32[4, 4]",
+            "float32[4, 4]",
+            "float32[2, 2, 4]",
+            refuses="the product is needed otherwise",
+        ),
+    )
+
+    def apply(self, node: Node, op: Builder) -> Result:
+        refusal: Refusal | None = None
+        for slot in (0, 1):
+            view, other = node.inputs[slot], node.inputs[1 - slot]
+            gemm = _viewed_gemm(view)
+            if view is None or other is None or gemm is None:
+                continue
+            if not _is_alone(view):
+                refusal = Refusal("the product is needed otherwise", view)
+                continue
+            if other.shape != view.shape or not view.type.is_static:
+                refusal = Refusal("the sum does not have the product's size", other)
+                continue
+            attributes = {k: v for k, v in gemm.attributes.items() if k != "beta"}
+            total = op.node("Gemm", [*gemm.inputs, _as_shape(op, other, gemm.output)], **attributes)
+            return _as_shape(op, total, view)
+        return refusal
+
+
+class FactorIntoViewedGemm(LocalRule):
+    """``Reshape(Gemm(a, b)) · c = Reshape(Gemm(a, b, alpha=c))`` for a number c."""
+
+    roots = ("Mul",)
+    examples = (
+        example(
+            lambda a, b: raw.Mul(raw.Reshape(raw.Gemm(a, b, transB=1, alpha=3.0), np.array([2, 3, 5])), np.float32(2)),
+            "float32[6, 4]",
+            "float32[5, 4]",
+        ),
+        example(
+            lambda a, b: raw.Mul(
+                raw.Reshape(raw.Gemm(a, b), np.array([2, 3, 5])), np.full((2, 1, 1, 1), 2, np.float32)
+            ),
+            "float32[6, 4]",
+            "float32[4, 5]",
+            refuses="the product is spread",
+        ),
+        example(
+            lambda a, b: (lambda p: (raw.Mul(p, np.float32(2)), raw.Exp(p)))(
+                raw.Reshape(raw.Gemm(a, b), np.array([2, 2, 4]))
+            ),
+            "float32[4, 4]",
+            "float32[4, 4]",
+            refuses="the product is needed otherwise",
+        ),
+    )
+
+    def apply(self, node: Node, op: Builder) -> Result:
+        for slot in (0, 1):
+            view, factor = node.inputs[slot], splat(node.inputs[1 - slot])
+            gemm = _viewed_gemm(view)
+            if view is None or factor is None or gemm is None:
+                continue
+            if view.shape != node.output.shape or not view.type.is_static:
+                return Refusal("the product is spread", view)
+            if not _is_alone(view):
+                return Refusal("the product is needed otherwise", view)
+            attributes = {**gemm.attributes, "alpha": gemm.attributes.get("alpha", 1.0) * factor}
+            return _as_shape(op, op.node("Gemm", gemm.inputs, **attributes), view)
+        return None
+
+
+def _viewed_gemm(value: Value | None) -> Node | None:
+    """Return the Gemm without a sum whose product, in another shape, the value is."""
+    made = value.producer if value is not None else None
+    product = made.inputs[0] if made is not None and made.op_id == "Reshape" else None
+    gemm = product.producer if product is not None else None
+    if gemm is None or gemm.op_id != "Gemm" or len(gemm.inputs) > 2 or not is_float(gemm.output.dtype):
+        return None
+    return gemm if gemm.output.type.is_static else None
+
+
+def _is_alone(view: Value) -> bool:
+    """Whether a view of a product and the product are used once each."""
+    assert view.producer is not None
+    return not any(len(v.uses) > 1 or v.is_output for v in (view, view.producer.inputs[0]) if v is not None)
+
+
+def _as_shape(op: Builder, value: Value, like: Value) -> Value:
+    target = reshape_target(like.shape)
+    assert target is not None
+    return reshaped(op, value, target)
+
+
 class ScaleIntoWeights(PatternRule):
     """``MatMul(x, w) · s = MatMul(x, w s)`` for constants w and s, one factor a column."""
 
@@ -175,4 +290,10 @@ class ScaleIntoWeights(PatternRule):
         return value
 
 
-RULES: tuple[Rule, ...] = (ScaleIntoWeights(), AddIntoGemm(), TransposeIntoGemm())
+RULES: tuple[Rule, ...] = (
+    ScaleIntoWeights(),
+    AddIntoGemm(),
+    AddIntoViewedGemm(),
+    FactorIntoViewedGemm(),
+    TransposeIntoGemm(),
+)

@@ -100,12 +100,11 @@ class SumOfSoftmax(LocalRule):
 
 
 def _gradient(g: Any, p: Any, axes: Any = (-1,)) -> Any:
-    weighted = raw.Mul(g, p)
-    return raw.Sub(weighted, raw.Mul(p, raw.ReduceSum(weighted, np.array(axes), keepdims=1)))
+    return raw.Mul(raw.Sub(g, raw.ReduceSum(raw.Mul(g, p), np.array(axes), keepdims=1)), p)
 
 
 class GradientOfSoftmax(PatternRule):
-    """``(g ± c) p − p Σ (g ± c) p = g p − p Σ g p`` for ``p = Softmax(x)`` and c that is the same along its axis.
+    """``((g ± c) − Σ (g ± c) p) p = (g − Σ g p) p`` for ``p = Softmax(x)`` and c that is the same along its axis.
 
     Losses that divide p by its sum add such a c to the gradient.
     """
@@ -148,8 +147,8 @@ class GradientOfSoftmax(PatternRule):
     @staticmethod
     def pattern(op: Any, x: Any, g: Any, c: Any, axes: Any) -> Any:
         p = op.Softmax(x, _bind="softmax")
-        weighted = op.Mul(op.either(op.Add(g, c), op.Sub(g, c)), p)
-        return op.Sub(weighted, op.Mul(p, op.ReduceSum(weighted, axes, keepdims=1, _bind="sum")))
+        whole = op.either(op.Add(g, c), op.Sub(g, c))
+        return op.Mul(op.Sub(whole, op.ReduceSum(op.Mul(whole, p), axes, keepdims=1, _bind="sum")), p)
 
     def check(self, match: Match) -> Refusal | None:
         softmax = match.node("softmax")
@@ -166,8 +165,8 @@ class GradientOfSoftmax(PatternRule):
 
     def rewrite(self, op: Builder, match: Match) -> Value:
         p = match.node("softmax").output
-        weighted = op.Mul(match.g, p)
-        value: Value = op.Sub(weighted, op.Mul(p, op.ReduceSum(weighted, match.axes, keepdims=1)))
+        total = op.ReduceSum(op.Mul(match.g, p), match.axes, keepdims=1)
+        value: Value = op.Mul(op.Sub(match.g, total), p)
         return value
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.kernels import __main__ as kernels
-from benchmarks.kernels import building, convolution, depthwise, others
+from benchmarks.kernels import attention, building, convolution, depthwise, others
 
 SHAPE = (4, 16, 5, 32)
 
@@ -66,6 +66,13 @@ def test_other_ways_agree(group: str):
         members = [case for case in cases if case.group == name]
         # Moments are kept in another scale by one way of Adam; the new weights are what is compared.
         assert kernels.disagreements(members, results_of(members)) == []
+
+
+def test_ways_of_attention_agree():
+    cases = list(attention.cases())
+    groups = {case.group: [other for other in cases if other.group == case.group] for case in cases}
+    for members in groups.values():
+        assert len(members) >= 2 and kernels.disagreements(members, results_of(members)) == []
 
 
 def test_depthwise_is_convolution_channel_by_channel():

@@ -15,6 +15,7 @@ from nngraph.ir import Graph, Node, numpy_dtype
 from nngraph.ops import raw
 from passes.base import Pass
 from passes.build import Builder
+from passes.recurrent import RULES as RECURRENT
 from passes.rewrite import LocalRule, Refusal, Result, Rule, example, rewrite
 from passes.simplify.reductions import axes_of
 
@@ -68,4 +69,4 @@ class SumOfRows(LocalRule):
 
 _FEW_ROWS = 64
 
-RULES: tuple[Rule, ...] = (SumOfRows(),)
+RULES: tuple[Rule, ...] = (SumOfRows(), *RECURRENT)

@@ -6,6 +6,7 @@ every operator of every step. It gives nothing but the states, so a Scan that al
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -78,9 +79,9 @@ def _factor(total: Value, hidden: Value, step: Value) -> Value | None:
     return None if weights is None or weights.graph is total.graph else weights
 
 
-def _lstm(x: Any, w: Any, u: Any, b: Any, h: Any, c: Any, backwards: bool = False, late: bool = False) -> Any:
-    """What a recurrent layer records; ``late`` adds nothing to the inputs' product, as a layer without biases."""
-    stack = raw.MatMul(x, w) if late else raw.Add(raw.MatMul(x, w), b)
+def _lstm(x: Any, w: Any, u: Any, b: Any, h: Any, c: Any, backwards: bool = False, biased: bool = True) -> Any:
+    """What a recurrent layer records."""
+    stack = raw.Add(raw.MatMul(x, w), b) if biased else raw.MatMul(x, w)
 
     def step(states: list[Any], slices: list[Any]) -> Any:
         total = raw.Gemm(states[0], u, slices[0])
@@ -105,11 +106,11 @@ class ScanToLstm(LocalRule):
 
     roots = ("Scan",)
     examples = (
-        example(lambda *v: _lstm(*v), *_TYPES),
-        example(lambda *v: _lstm(*v, backwards=True), *_TYPES),
-        example(lambda *v: _lstm(*v, late=True), *_TYPES),
+        example(_lstm, *_TYPES),
+        example(partial(_lstm, backwards=True), *_TYPES),
+        example(partial(_lstm, biased=False), *_TYPES),
         example(
-            lambda *v: _lstm(raw.Relu(v[0]), *v[1:]),
+            _lstm,
             *(t.replace("32", "64") for t in _TYPES),
             refuses="the kernel is for float32 here",
         ),
@@ -185,15 +186,15 @@ def _projection(stack: Value) -> tuple[Value, Value, Value | None] | None:
 def _reordered(op: Builder, weights: Value, units: int) -> Value:
     """Weights (inputs, 4 units) as the operator wants them: (1, 4 units, inputs), the gates in its order."""
     gates = op.Gather(op.Reshape(weights, _i64(0, 4, units)), _ORDER, axis=1)
-    turned: Value = op.Transpose(op.Reshape(gates, _i64(0, 4 * units)), perm=(1, 0))
-    return op.Unsqueeze(turned, _i64(0))  # type: ignore[no-any-return]
+    turned: Value = op.Unsqueeze(op.Transpose(op.Reshape(gates, _i64(0, 4 * units)), perm=(1, 0)), _i64(0))
+    return turned
 
 
 def _reordered_bias(op: Builder, bias: Value, units: int) -> Value:
     """Biases (4 units) as the operator wants them: (1, 8 units), of which the second half is for the state."""
     gates = op.Gather(op.Reshape(bias, _i64(4, units)), _ORDER, axis=0)
-    both = op.Concat(op.Reshape(gates, _i64(1, 4 * units)), np.zeros((1, 4 * units), np.float32), axis=1)
-    return both  # type: ignore[no-any-return]
+    both: Value = op.Concat(op.Reshape(gates, _i64(1, 4 * units)), np.zeros((1, 4 * units), np.float32), axis=1)
+    return both
 
 
 def _is_zero(state: Value) -> bool:

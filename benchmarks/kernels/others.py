@@ -28,6 +28,7 @@ def cases(block: int) -> Iterator[Case]:
     yield from _pooling()
     yield from _randomness()
     yield from _products()
+    yield from _kernels_of_a_cell()
     yield from _embeddings()
     yield from _recurrent()
     yield from _updates()
@@ -163,6 +164,29 @@ def _products() -> Iterator[Case]:
     x, w = _random(2048, 1024), _random(1024, 1024)
     yield Case("product 2048×1024×1024", "MatMul", _one("MatMul", x, w), 2.0 * 2048 * 1024 * 1024)
     yield Case("product 2048×1024×1024", "Gemm", _one("Gemm", x, w), 2.0 * 2048 * 1024 * 1024)
+
+
+def _kernels_of_a_cell() -> Iterator[Case]:
+    """The gradients of both kernels and of the bias of a recurrent layer: products with one g of all steps."""
+    rows, width, gates = 3_200, 128, 512
+    x, h, g_all = _random(rows, width), _random(rows, width) * np.float32(0.5), _random(rows, gates)
+    group, flops = f"gradients of a cell's weights, {rows} rows, {width}→{gates}", 4.0 * rows * width * gates
+
+    def plain(g: Builder) -> list[str]:
+        a, b, right = (g.input(v) for v in (x, h, g_all))
+        bias = g("MatMul", g.constant(np.ones((1, rows)), "float32"), right)
+        return [g("Concat", *(g("Gemm", v, right, transA=1) for v in (a, b)), bias, axis=0)]
+
+    def turned_once(g: Builder) -> list[str]:
+        a, b, right = (g.input(v) for v in (x, h, g_all))
+        turned = g("Transpose", g.reshape(right, 1, rows, gates), perm=[0, 2, 1])
+        left = g.reshape(turned, gates, rows)
+        bias = g("ReduceSum", left, g.constant([1]), keepdims=0)
+        parts = [g("Transpose", g("MatMul", left, v), perm=[1, 0]) for v in (a, b)]
+        return [g("Concat", *parts, g.reshape(bias, 1, gates), axis=0)]
+
+    yield Case(group, "Gemm transA, twice", plain, flops)
+    yield Case(group, "g turned once", turned_once, flops)
 
 
 def _embeddings() -> Iterator[Case]:

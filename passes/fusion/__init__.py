@@ -17,11 +17,12 @@ from passes.fusion.gemm import RULES as GEMM
 from passes.fusion.layer_norm import RULES as LAYER_NORM
 from passes.fusion.pooling import RULES as POOLING
 from passes.fusion.softmax import RULES as SOFTMAX
+from passes.fusion.steps import RULES as STEPS
 from passes.rewrite import Rule, rewrite
 
 __all__ = ["RULES", "Fuse"]
 
-RULES: tuple[Rule, ...] = (*SOFTMAX, *GELU, *LAYER_NORM, *POOLING, *CONV, *GEMM)
+RULES: tuple[Rule, ...] = (*SOFTMAX, *GELU, *LAYER_NORM, *POOLING, *CONV, *GEMM, *STEPS)
 """All fusions; the larger patterns first."""
 
 

@@ -151,7 +151,7 @@ def _side(op: Builder, value: Value, perm: Perm) -> Any:
 # -- one axis --------------------------------------------------------------------------------------------------------
 
 
-@_handles("Softmax", "LogSoftmax", "Hardmax", "TopK", "ArgMax", "ArgMin", "Concat", "Split", "Gather")
+@_handles("Softmax", "LogSoftmax", "Hardmax", "TopK", "ArgMax", "ArgMin", "Concat", "Split")
 def _one_axis(node: Node, perm: Perm) -> Free | None:
     default = {"Softmax": -1, "LogSoftmax": -1, "Hardmax": -1, "TopK": -1}.get(node.op, 0)
     rank = len(perm)
@@ -169,6 +169,40 @@ def _one_axis(node: Node, perm: Perm) -> Free | None:
         return again(node, None if drops else perm, op, inputs, axis=perm.index(axis))
 
     return Free(slots, not drops, make)
+
+
+@_handles("Gather")
+def _gather(node: Node, perm: Perm) -> Free | None:
+    """Rows come in another order when the places, which are few numbers, are turned instead of the rows."""
+    places = node.inputs[1]
+    rest = node.output.ndim - places.ndim if places is not None else 0
+    if places is None or node.attributes.get("axis", 0) or not _keeps_last(perm, rest, node.output):
+        return _one_axis(node, perm)
+    turned = perm[: places.ndim]
+    return Free((), True, lambda op, inputs: again(node, perm, op, [inputs[0], op.Transpose(inputs[1], perm=turned)]))
+
+
+@_handles("ScatterND")
+def _scatter(node: Node, perm: Perm) -> Free | None:
+    """Rows are added in whatever order, as long as the places come in the same."""
+    places, rows = node.inputs[1], node.inputs[2]
+    if places is None or rows is None or node.attributes.get("reduction", "none") == "none":
+        return None
+    count = places.ndim - 1
+    if not _keeps_last(perm, rows.ndim - count, rows):
+        return None
+    turned = (*perm[:count], count)
+
+    def make(op: Builder, inputs: list[Any]) -> Sequence[Value]:
+        return again(node, None, op, [inputs[0], op.Transpose(inputs[1], perm=turned), inputs[2]])
+
+    return Free((2,), False, make)
+
+
+def _keeps_last(perm: Perm, count: int, value: Value) -> bool:
+    """Whether a permutation of a value's axes leaves the last ones where they are."""
+    rank = len(perm)
+    return value.ndim == rank and 0 <= count < rank and perm[rank - count :] == tuple(range(rank - count, rank))
 
 
 @_handles("CumSum")

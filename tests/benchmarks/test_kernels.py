@@ -57,7 +57,8 @@ def test_gradients_are_those_of_the_convolution():
 
 
 @pytest.mark.parametrize(
-    "group", ["ReLU gradient", "MaxPool 2×2", "embedding gradient", "Adam", "sum over the leading"]
+    "group",
+    ["ReLU gradient", "MaxPool 2×2", "embedding gradient", "Adam", "sum over the leading", "gradients of a cell"],
 )
 def test_other_ways_agree(group: str):
     cases = [case for case in others.cases(0) if case.group.startswith(group)]

@@ -228,3 +228,43 @@ def test_the_flipped_form_of_a_node_undoes_itself() -> None:
 
 def test_inverse() -> None:
     assert inverse(FIRST) == LAST and inverse(inverse((2, 0, 3, 1))) == (2, 0, 3, 1)
+
+
+PLACES = "int64[3, 4]"
+TABLE = "float32[6, 2]"
+
+
+def small(x: Any) -> Any:
+    """Places that are inside of the table."""
+    return raw.Mod(raw.Abs(x), np.int64(6))
+
+
+def test_the_places_of_rows_are_turned_instead_of_the_rows() -> None:
+    graph = graph_of(lambda x, t: raw.Relu(raw.Transpose(raw.Gather(t, small(x)), perm=(1, 0, 2))), PLACES, TABLE)
+    check(graph, transposes=1)
+    assert [n.output.dtype for n in graph if n.op == "Transpose"] == ["int64"]
+
+
+def test_rows_that_are_added_need_no_order() -> None:
+    def scattered(x: Any, t: Any, rows: Any) -> Any:
+        places = raw.Unsqueeze(small(x), i64(-1))
+        return raw.ScatterND(t, places, raw.Transpose(raw.Exp(rows), perm=(1, 0, 2)), reduction="add")
+
+    graph = graph_of(scattered, PLACES, TABLE, "float32[4, 3, 2]")
+    check(graph, transposes=1)
+    assert [n.output.dtype for n in graph if n.op == "Transpose"] == ["int64"]
+
+
+def test_rows_that_replace_each_other_keep_their_order() -> None:
+    def scattered(x: Any, t: Any, rows: Any) -> Any:
+        return raw.ScatterND(t, raw.Unsqueeze(small(x), i64(-1)), raw.Transpose(raw.Exp(rows), perm=(1, 0, 2)))
+
+    graph = graph_of(scattered, PLACES, TABLE, "float32[4, 3, 2]")
+    check(graph, transposes=1)
+    assert [n.output.dtype for n in graph if n.op == "Transpose"] == ["float32"]
+
+
+def test_places_stay_where_the_rows_themselves_are_turned() -> None:
+    graph = graph_of(lambda x, t: raw.Transpose(raw.Gather(t, small(x)), perm=(0, 2, 1)), PLACES, TABLE)
+    check(graph, transposes=1)
+    assert [n.output.dtype for n in graph if n.op == "Transpose"] == ["float32"]

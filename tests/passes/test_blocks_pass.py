@@ -93,8 +93,78 @@ def test_what_lies_between_convolutions_stays_in_blocks(kind: str) -> None:
     assert (found["ReorderInput"], found["ReorderOutput"], found["Conv"]) == (1, 1, 2)
 
 
+def normalized(x: Any, b: Any, **attributes: Any) -> Any:
+    corner = raw.Reshape(raw.Slice(x, i64(0, 0, 0, 0), i64(1, 16, 1, 1)), i64(16))
+    flat = raw.Reshape(b, i64(16))
+    attributes = {"training_mode": 1, "momentum": 0.0, "epsilon": 0.01, **attributes}
+    outputs = attributes.pop("outputs", 3)
+    return raw.BatchNormalization(x, raw.Exp(flat), flat, corner, raw.Neg(corner), outputs=outputs, **attributes)
+
+
+def statistics(x: Any, b: Any) -> Any:
+    """What a gradient of batch normalisation is made of."""
+    y, mean, variance = normalized(x, b)
+    away = raw.Sub(x, raw.Unsqueeze(mean, i64(1, 2)))
+    total = raw.ReduceSum(raw.Mul(y, away), i64(0, 2, 3), keepdims=0)
+    slope = raw.Unsqueeze(raw.Mul(total, variance), i64(1, 2))
+    return raw.Add(raw.Mul(y, b), raw.Add(raw.Mul(away, slope), b))
+
+
+# What is done, and the convolutions and pools that it becomes.
+BY_CHANNEL: dict[str, Any] = {
+    "shift": (lambda x, b: raw.Add(x, b), 0, 0),  # goes into the convolution before it
+    "shift of what is used twice": (lambda x, b: raw.Mul(raw.Add(x, b), x), 1, 0),
+    "scale": (lambda x, b: raw.Mul(raw.Unsqueeze(b, i64(0)), x), 1, 0),
+    "scale and shift": (lambda x, b: raw.Add(raw.Mul(x, b), b), 1, 0),
+    "difference": (lambda x, b: raw.Sub(x, b), 0, 0),
+    "difference from": (lambda x, b: raw.Sub(b, x), 1, 0),
+    "sum": (lambda x, b: raw.Add(x, raw.Mul(x, b)), 1, 0),
+    "sum of two for itself": (lambda x, b: raw.Add(raw.Mul(x, b), raw.Tanh(x)), 1, 0),
+    "clip": (lambda x, b: raw.Clip(raw.Mul(x, b), np.float32(0), np.float32(6)), 1, 0),
+    "pixels": (lambda x, b: raw.Mul(x, zoo.ramp(1, 1, 12, 12)), 0, 0),
+    "normalisation": (lambda x, b: normalized(x, b)[0], 3, 1),
+    "gradient of a normalisation": (statistics, 7, 1),  # x - mean stands there twice until equal nodes are merged
+}
+
+
+@pytest.mark.parametrize("kind", BY_CHANNEL)
+def test_numbers_for_each_channel_or_pixel_in_blocks(kind: str) -> None:
+    fn, convolutions, pools = BY_CHANNEL[kind]
+    graph = graph_of(lambda x, w, b: conv(fn(conv(x, w), b), w), IMAGE, KERNEL, "float32[16, 1, 1]")
+    found = blocks(graph)
+    assert (found["ReorderInput"], found["ReorderOutput"]) == (1, 1)
+    assert (found["Conv"], found["GlobalAveragePool"]) == (2 + convolutions, pools)
+
+
+def test_normalisations_that_stay() -> None:
+    for attributes in ({"momentum": 0.5}, {"training_mode": 0, "outputs": 1}):
+        graph = graph_of(
+            lambda x, w, b, more=attributes: conv(keep_first(normalized(conv(x, w), b, **more)), w),
+            IMAGE,
+            KERNEL,
+            "float32[16, 1, 1]",
+        )
+        found = blocks(graph)
+        assert found["ReorderOutput"] == 2
+
+
+def keep_first(values: Any) -> Any:
+    return values[0] if isinstance(values, tuple) else values
+
+
+def test_a_sum_with_what_is_needed_again_stays() -> None:
+    def fn(x: Any, w: Any) -> Any:
+        y = raw.Tanh(conv(x, w))
+        return conv(raw.Mul(raw.Add(conv(y, w), y), y), w)
+
+    graph = graph_of(fn, IMAGE, KERNEL)
+    blocks(graph)
+    assert "Add" in [n.op for n in graph]
+
+
 OUT = {
-    "bias": lambda x, b: raw.Add(x, b),
+    "quotient": lambda x, b: raw.Div(x, b),
+    "one row": lambda x, b: raw.Add(x, zoo.ramp(1, 12)),
     "cumulative sum": lambda x, b: raw.CumSum(x, np.int64(1)),
     "softmax": lambda x, b: raw.Softmax(x, axis=1),
     "mean of channels": lambda x, b: raw.Sub(x, raw.ReduceMean(x, i64(1), keepdims=1)),

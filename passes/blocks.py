@@ -53,15 +53,16 @@ def from_blocks(op: Builder, x: Value) -> Value:
 
 
 def kernel_in_blocks(op: Builder, w: Value, block: int) -> Value:
-    """Arrange a kernel (filters, channels, height, width) for a blocked Conv; with channels 1 it is depthwise.
+    """Arrange a kernel (filters, channels, height, width) for a blocked Conv.
 
-    A transpose that made the kernel becomes part of the arrangement.
+    Channels that fill no block stay as they are: a depthwise kernel has one, a network's first a few. A transpose that
+    made the kernel becomes part of the arrangement.
     """
     source, perm = w, tuple(range(w.ndim))
     if w.producer is not None and w.producer.op_id == "Transpose" and w.producer.inputs[0] is not None:
         source, perm = w.producer.inputs[0], permutation(w.producer)
     # Each axis is split in (blocks, within a block) or not at all; the parts are named by axis and place.
-    split = {0, 1} if w.shape[1] != 1 else {0}
+    split = {0, 1} if int(w.shape[1]) >= block else {0}
     parts = [(perm.index(k), place) for k in range(w.ndim) for place in ((0, 1) if perm.index(k) in split else (0,))]
     sizes = [block if place else int(w.shape[k]) // (block if k in split else 1) for k, place in parts]
     order = [(0, 0), (1, 0), (2, 0), (3, 0), *((k, 1) for k in sorted(split, reverse=True))]

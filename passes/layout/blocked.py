@@ -39,6 +39,9 @@ _FLOPS_PER_BYTE = 20
 _DEPTHWISE_GAIN = 8
 """A depthwise convolution gains as much time as reordering its result so many times takes."""
 
+_AVERAGE_GAIN = 3
+"""The average of windows gains as much time as reordering what it reads so many times takes."""
+
 Handler = Callable[[Node, int], Free | None]
 
 
@@ -98,6 +101,7 @@ class Blocked(Layouts):
             return None  # operators of the runtime's own domain were put there by an earlier choice
         handler = {
             "BatchNormalization": self._norm,
+            "Concat": self._concat,
             "Conv": self._conv,
             "MaxPool": self._pool,
             "AveragePool": self._pool,
@@ -105,7 +109,8 @@ class Blocked(Layouts):
             "Resize": self._resize,
             "ReduceSum": self._sum,
             "Reshape": self._reshape,
-            "Slice": self._pixel,
+            "Pad": self._pad,
+            "Slice": self._slice,
             "Transpose": self._transpose,
         }.get(node.op_id)
         return handler(node) if handler is not None else None
@@ -202,22 +207,63 @@ class Blocked(Layouts):
 
         return Free((0,), True, flip, keeps=True)
 
-    def _pixel(self, node: Node) -> Free | None:
-        """All channels of one pixel: in blocks they lie side by side too."""
+    def _slice(self, node: Node) -> Free | None:
+        """Some images, rows, columns or whole blocks of channels."""
         x, y = node.inputs[0], node.output
-        if x is None or not self._fits(x) or not x.type.is_static or y.shape != (1, x.shape[1], 1, 1):
+        given = [v.data for v in node.inputs[1:] if v is not None and v.data is not None]
+        if x is None or not self._has_view(x) or not self._fits(y) or len(given) != len(node.inputs) - 1:
             return None
-        at = [v if v is None or v.data is None else v.data.tolist() for v in node.inputs[1:]]
-        if len(at) != 2 or at[0] != [0, 0, 0, 0]:
-            return None
-        batch, channels, height, width = (int(d) for d in x.shape)
+        starts, ends = (v.copy() for v in given[:2])
+        axes = given[2] % 4 if len(given) > 2 else np.arange(starts.size)
+        steps = given[3] if len(given) > 3 else np.ones_like(starts)
+        for k in np.flatnonzero(axes == 1):
+            first, last, step = slice(int(starts[k]), int(ends[k]), int(steps[k])).indices(int(x.shape[1]))
+            if step != 1 or first % self.block or last % self.block:
+                return None
+            starts[k], ends[k] = first // self.block, last // self.block
+        where = (starts, ends, axes, steps)
 
         def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
-            parts = op.Reshape(inputs[0], _i64(batch, channels // self.block, height * width, self.block))
-            corner = op.Slice(parts, _i64(0, 0), _i64(1, 1), _i64(0, 2))
-            return [op.Reshape(corner, _i64(1, channels, 1, 1))]
+            return [self._viewed(op, inputs[0], y, lambda v: op.Slice(v, *where))]
 
-        return Free((0,), False, flip)
+        return Free((0,), y.shape[2:] != (1, 1), flip)  # of one pixel the blocks are as good as the channels
+
+    def _concat(self, node: Node) -> Free | None:
+        """Images or whole blocks of channels side by side."""
+        if not all(v is not None and v.dtype == "float32" and self._fits(v) for v in node.inputs):
+            return None
+        if node.attributes["axis"] % 4 > 1:
+            return None
+        return Free(tuple(range(len(node.inputs))), True, lambda op, inputs: again(node, range(4), op, inputs))
+
+    def _pad(self, node: Node) -> Free | None:
+        """More rows, columns or images."""
+        x, pads = node.inputs[0], node.inputs[1]
+        if x is None or not self._has_view(x) or len(node.inputs) > 3 or pads is None or pads.data is None:
+            return None
+        widths = pads.data.tolist()
+        if widths[1] or widths[5]:
+            return None
+        wanted = _i64(*widths[:4], 0, *widths[4:], 0)
+
+        def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
+            more = [] if len(inputs) < 3 else inputs[2:]
+            return [self._viewed(op, inputs[0], node.output, lambda v: op.Pad(v, wanted, *more, **node.attributes))]
+
+        return Free((0,), True, flip)
+
+    def _has_view(self, x: Value) -> bool:
+        """Whether a tensor can be looked at as (batch, blocks, height, width, block)."""
+        return x.dtype == "float32" and self._fits(x) and all(isinstance(d, int) for d in x.shape[2:])
+
+    def _viewed(self, op: Builder, x: Value, y: Value, make: Callable[[Value], Value]) -> Value:
+        """Apply something to the view of a blocked tensor; the result has the type of y."""
+        channels, height, width = (int(d) for d in x.shape[1:])
+        view = op.Reshape(x, _i64(0, channels // self.block, height, width, self.block))
+        sizes: Any = y.shape
+        batch = sizes[0] if isinstance(sizes[0], int) else -1
+        value: Value = op.Reshape(make(view), _i64(batch, *sizes[1:]))
+        return value
 
     def _conv(self, node: Node) -> Free | None:
         x, w = node.inputs[0], node.inputs[1]
@@ -227,7 +273,8 @@ class Blocked(Layouts):
             return self._conv_by_image(node)
         groups = node.attributes.get("group", 1)
         depthwise = groups > 1 and groups == x.shape[1] == node.output.shape[1]
-        if (groups != 1 and not depthwise) or not self._fits(x) or not self._fits(node.output):
+        few = groups == 1 and int(w.shape[1]) < self.block  # then it reads the ordinary layout
+        if (groups != 1 and not depthwise) or not (few or self._fits(x)) or not self._fits(node.output):
             return None
         if any(d != 1 for d in node.attributes.get("dilations", ())):
             return None  # slower in blocks; the gradient of a kernel is one (passes.lowering.cpu)
@@ -242,7 +289,7 @@ class Blocked(Layouts):
             inputs[1] = kernel_in_blocks(op, inputs[1], self.block)
             return _in_domain(node, op, inputs, kernel_shape=kernel)
 
-        return Free((0,), True, flip, gain=gain)
+        return Free(() if few else (0,), True, flip, gain=gain)
 
     def _is_by_image(self, node: Node) -> bool:
         """Whether each channel of each image is convolved with a kernel of its own, which is an image too."""
@@ -283,7 +330,8 @@ class Blocked(Layouts):
         known = {"auto_pad", "ceil_mode", "count_include_pad", "dilations", "kernel_shape", "pads", "strides"}
         if not known.issuperset(node.attributes):
             return None
-        return Free((0,), True, lambda op, inputs: _in_domain(node, op, inputs))
+        gain = _AVERAGE_GAIN * bytes_of(x) if node.op == "AveragePool" else 0
+        return Free((0,), True, lambda op, inputs: _in_domain(node, op, inputs), gain=gain)
 
     def _resize(self, node: Node) -> Free | None:
         """Repeating every pixel; other ways to resize are left alone."""
@@ -323,7 +371,7 @@ class Blocked(Layouts):
         return Free((0,), False, flip)
 
     def _transpose(self, node: Node) -> Free | None:
-        """From and to channels last it is a reorder; bringing the channels to the front is as easy from blocks."""
+        """From and to channels last it is a reorder."""
         x, perm = node.inputs[0], permutation(node)
         if x is None or x.dtype != "float32" or x.ndim != 4 or not x.type.is_static:
             return None
@@ -332,15 +380,7 @@ class Blocked(Layouts):
         if perm == _LAST and self._fits(x):
             attributes = {"channels": x.shape[1], "channels_last": 1}
             return Free((0,), False, lambda op, inputs: [_made(node, op, "ReorderOutput", inputs, attributes)])
-        if perm == (1, 0, 2, 3) and self._fits(x):
-            return Free((0,), False, lambda op, inputs: [self._channels_to_front(op, inputs[0], node)])
         return None
-
-    def _channels_to_front(self, op: Builder, x: Value, node: Node) -> Value:
-        batch, channels, height, width = (int(d) for d in x.shape)
-        parts = op.Reshape(x, _i64(batch, channels // self.block, height, width, self.block))
-        value: Value = op.Reshape(op.Transpose(parts, perm=(1, 4, 0, 2, 3)), _i64(channels, batch, height, width))
-        return value
 
 
 _ELEMENTWISE = UNARY | (BROADCASTING - {"PRelu"})

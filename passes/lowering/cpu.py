@@ -12,6 +12,7 @@ from nngraph.ops.windows import Window
 from passes.blocks import block_size
 from passes.build import Builder, replace_value
 from passes.lowering.table import Form
+from passes.simplify.reductions import zeros_around
 
 __all__ = ["FORMS"]
 
@@ -52,11 +53,18 @@ def _is_depthwise(node: Node, *images: Value | None) -> bool:
     )
 
 
-def _depthwise_weight_grad(node: Node) -> bool:
+def _reached(g: Value | None) -> Value | None:
+    """Return an output's gradient without the zeros behind it, such as a pooling's that leaves out the last row."""
+    amount = zeros_around(g)
+    if g is None or amount is None or any(amount[: g.ndim + 2]):
+        return g
+    assert g.producer is not None
+    return g.producer.inputs[0]
+
+
+def _depthwise_weight_grad(node: Node, x: Value, g: Value) -> bool:
     """Compute the gradient of a depthwise kernel in one of two ways; the portable form is slow in any layout."""
-    x, g, attributes = node.inputs[0], node.inputs[1], node.attributes
-    assert x is not None and g is not None
-    window = _window(attributes, _sizes(x))
+    window = _window(node.attributes, _sizes(x))
     if window.pads is None:
         return False
     block = block_size()
@@ -121,10 +129,11 @@ def conv_weight_grad(node: Node) -> bool:
     gradient. What the runtime gathers for its matrix product are then runs of kernel width · channels numbers; the
     portable form, which exchanges batch and channels, gathers single ones.
     """
-    x, g = node.inputs[0], node.inputs[1]
+    x, g = node.inputs[0], _reached(node.inputs[1])
     attributes = dict(node.attributes)
     if _is_depthwise(node, x, g):
-        return _depthwise_weight_grad(node)
+        assert x is not None and g is not None
+        return _depthwise_weight_grad(node, x, g)
     if not _is_plain(node, x, g) or attributes["dilations"][-1] != 1:
         return False
     assert x is not None and g is not None

@@ -17,6 +17,7 @@ from nngraph.runtime import Session
 from passes import PassManager, gradients, lower, pipeline
 from passes.base import check_graph
 from passes.blocks import NCHWC, block_size
+from passes.dce import Dce
 
 
 def traced(fn: Any, *shapes: tuple[int | str, ...], dtype: str = "float32") -> Graph:
@@ -67,6 +68,20 @@ def test_gradients_of_kernels(kind: str) -> None:
     graph = traced(fn, (batch, channels, *sizes), (batch, filters, *outputs))
     assert graph.outputs[0].shape == (filters, channels, *kernel)
     same_as_portable(graph, form=True)
+
+
+@pytest.mark.parametrize(("behind", "left"), [((0, 0, 1, 2), 0), ((0, 0, 0, 0), 0), ((1, 0, 0, 0), 1)])
+def test_zeros_behind_a_gradient_are_not_read(behind: tuple[int, ...], left: int) -> None:
+    def fn(x: Any, g: Any) -> Any:
+        padded = raw.Pad(g, np.array((0, 0, 0, 0, *behind), np.int64))
+        return conv_weight_grad(x, padded, kernel_shape=(3, 3), strides=(1, 1), pads=(1, 1, 1, 1), dilations=(1, 1))
+
+    sizes = 5 + behind[2], 6 + behind[3]
+    graph = traced(fn, (4 + behind[0], 3, *sizes), (4, 8, 5, 6))
+    same_as_portable(graph, form=True)
+    lower(graph, "cpu")
+    Dce().run(graph)
+    assert op_ids(graph).count("Pad") == left
 
 
 # sizes, kernel, strides, pads, dilations

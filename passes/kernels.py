@@ -80,11 +80,9 @@ class FewerAxes(LocalRule):
     roots = ("Transpose",)
     examples = (
         example(lambda x: raw.Transpose(x, perm=(2, 3, 1, 0)), "float32[6, 5, 1, 1]"),
-        example(lambda x: raw.Transpose(x, perm=(0, 2, 3, 1)), "float32[2, 3, 4, 5]"),
-        example(lambda x: raw.Transpose(x, perm=(0, 2, 1)), "float32[2, 3, 4]", refuses="every axis is needed"),
-        example(
-            lambda x: raw.Transpose(x, perm=(0, 2, 3, 1)), "float32[batch, 3, 4, 5]", refuses="sizes are not known"
-        ),
+        example(lambda x: raw.Transpose(x, perm=(0, 2, 4, 5, 3, 1)), "float32[2, 3, 4, 5, 1, 1]"),
+        example(lambda x: raw.Transpose(x, perm=(0, 2, 3, 1)), "float32[2, 3, 4, 5]", refuses="no axis has size 1"),
+        example(lambda x: raw.Transpose(x, perm=(2, 0, 1)), "float32[batch, 3, 1]", refuses="sizes are not known"),
     )
 
     def apply(self, node: Node, op: Builder) -> Result:
@@ -93,6 +91,8 @@ class FewerAxes(LocalRule):
             return None
         if not x.type.is_static:
             return Refusal("sizes are not known", x)
+        if 1 not in x.shape:
+            return Refusal("no axis has size 1", x)
         groups: list[list[int]] = []
         for axis in permutation(node):
             if x.shape[axis] == 1:
@@ -101,8 +101,8 @@ class FewerAxes(LocalRule):
                 groups[-1].append(axis)
             else:
                 groups.append([axis])
-        if len(groups) < 2 or len(groups) == x.ndim:
-            return Refusal("every axis is needed", x)
+        if len(groups) < 2:
+            return None  # nothing moves
         ordered = sorted(groups)
         flat = op.Reshape(x, _i64(*(prod(int(x.shape[k]) for k in group) for group in ordered)))
         turned = op.Transpose(flat, perm=tuple(ordered.index(group) for group in groups))

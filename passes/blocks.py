@@ -64,6 +64,13 @@ def kernel_in_blocks(op: Builder, w: Value, block: int) -> Value:
     # Each axis is split in (blocks, within a block) or not at all; the parts are named by axis and place.
     split = {0, 1} if int(w.shape[1]) >= block else {0}
     parts = [(perm.index(k), place) for k in range(w.ndim) for place in ((0, 1) if perm.index(k) in split else (0,))]
+    made = source.producer
+    if made is not None and made.op_id == f"{NCHWC}::ReorderOutput" and not made.attributes.get("channels_last", 0):
+        within = (perm.index(1), 1)
+        if within in parts:  # read the blocks themselves, where the channels within one stand last
+            assert made.inputs[0] is not None
+            source = made.inputs[0]
+            parts = [*(part for part in parts if part != within), within]
     sizes = [block if place else int(w.shape[k]) // (block if k in split else 1) for k, place in parts]
     order = [(0, 0), (1, 0), (2, 0), (3, 0), *((k, 1) for k in sorted(split, reverse=True))]
     turned = op.Transpose(op.Reshape(source, np.array(sizes, np.int64)), perm=tuple(parts.index(p) for p in order))

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nngraph.ir import Graph, Node, Value
+from nngraph.ir import Graph, Node, TensorType, Value
 from passes.base import Pass
 from passes.blocks import NCHWC, block_size, from_blocks, kernel_in_blocks, to_blocks
 from passes.build import Builder
@@ -224,7 +224,7 @@ class Blocked(Layouts):
         where = (starts, ends, axes, steps)
 
         def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
-            return [self._viewed(op, inputs[0], y, lambda v: op.Slice(v, *where))]
+            return [self._viewed(op, inputs[0], y.type, lambda v: op.Slice(v, *where))]
 
         return Free((0,), y.shape[2:] != (1, 1), flip)  # of one pixel the blocks are as good as the channels
 
@@ -248,7 +248,9 @@ class Blocked(Layouts):
 
         def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
             more = [] if len(inputs) < 3 else inputs[2:]
-            return [self._viewed(op, inputs[0], node.output, lambda v: op.Pad(v, wanted, *more, **node.attributes))]
+            return [
+                self._viewed(op, inputs[0], node.output.type, lambda v: op.Pad(v, wanted, *more, **node.attributes))
+            ]
 
         return Free((0,), True, flip)
 
@@ -256,7 +258,7 @@ class Blocked(Layouts):
         """Whether a tensor can be looked at as (batch, blocks, height, width, block)."""
         return x.dtype == "float32" and self._fits(x) and all(isinstance(d, int) for d in x.shape[2:])
 
-    def _viewed(self, op: Builder, x: Value, y: Value, make: Callable[[Value], Value]) -> Value:
+    def _viewed(self, op: Builder, x: Value, y: TensorType, make: Callable[[Value], Value]) -> Value:
         """Apply something to the view of a blocked tensor; the result has the type of y."""
         channels, height, width = (int(d) for d in x.shape[1:])
         view = op.Reshape(x, _i64(0, channels // self.block, height, width, self.block))
@@ -285,9 +287,19 @@ class Blocked(Layouts):
             _DEPTHWISE_GAIN * result if depthwise else result // 2 * int(w.shape[1]) * prod(kernel) // _FLOPS_PER_BYTE
         )
 
+        pads = node.attributes.get("pads") or (0,) * 4
+        # With a large kernel most of the few results touch the padding, and those are computed one by one.
+        apart = any(pads) and not (few or depthwise) and self._has_view(x) and kernel > tuple(node.output.shape[2:])
+
         def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
             inputs[1] = kernel_in_blocks(op, inputs[1], self.block)
-            return _in_domain(node, op, inputs, kernel_shape=kernel)
+            if not apart:
+                return _in_domain(node, op, inputs, kernel_shape=kernel)
+            sizes = [n + a + b for n, a, b in zip(x.shape[2:], pads[:2], pads[2:], strict=True)]
+            around = _i64(0, 0, *pads[:2], 0, 0, 0, *pads[2:], 0)
+            grown = x.type.with_shape((*x.shape[:2], *sizes))
+            inputs[0] = self._viewed(op, inputs[0], grown, lambda v: op.Pad(v, around))
+            return _in_domain(node, op, inputs, kernel_shape=kernel, pads=(0,) * 4)
 
         return Free(() if few else (0,), True, flip, gain=gain)
 

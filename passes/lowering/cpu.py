@@ -144,6 +144,8 @@ def conv_weight_grad(node: Node) -> bool:
     before, reach = window.pads[: window.rank], window.reach(sizes, steps)
     if all(k == 1 for k in (*kernel, *window.strides)) and not any(before) and sizes == steps:
         return _pixel_weight_grad(node, x, g)
+    if _swaps_in_blocks(x, g, window):
+        return False
     batch, channels, filters = int(x.shape[0]), int(x.shape[1]), int(g.shape[1])
     op = Builder(node, "lower")
     last = x.ndim - 2
@@ -169,6 +171,18 @@ def conv_weight_grad(node: Node) -> bool:
     else:
         gradient = op.ReduceSum(op.Reshape(merged, _i64(groups, filters, *kernel, channels)), _i64(0), keepdims=0)
     return _put(node, op, op.Transpose(gradient, perm=(0, last + 1, *range(1, last + 1))))
+
+
+def _swaps_in_blocks(x: Value, g: Value, window: Window) -> bool:
+    """Whether the portable form, which exchanges batch and channels, can work in the blocked layout.
+
+    Batch and filters must fill blocks, and the channels, which are the batch then, should not be few. There it takes no
+    memory for patches: those of a kernel of 3 × 3 pixels are nine times as large as the image.
+    """
+    block = block_size()
+    if block is None or window.rank != 2 or any(s != 1 for s in window.strides):
+        return False
+    return int(x.shape[0]) % block == 0 and int(g.shape[1]) % block == 0 and int(x.shape[1]) >= block
 
 
 def _pixel_weight_grad(node: Node, x: Value, g: Value) -> bool:

@@ -84,6 +84,33 @@ def test_zeros_behind_a_gradient_are_not_read(behind: tuple[int, ...], left: int
     assert op_ids(graph).count("Pad") == left
 
 
+# sizes, outputs, kernel, pads, dilations
+SWAPPED = {
+    "same": ((6, 7), (6, 7), (3, 3), (1, 1, 1, 1), (1, 1)),
+    "valid": ((6, 7), (4, 6), (3, 2), (0, 0, 0, 0), (1, 1)),
+    "dilated": ((9, 7), (5, 6), (3, 2), (0, 1, 0, 0), (2, 2)),
+    "pixels left out": ((9, 9), (5, 6), (3, 3), (0, 0, 0, 0), (1, 1)),
+    "large kernel": ((4, 5), (2, 2), (4, 5), (1, 0, 1, 1), (1, 1)),
+}
+
+
+@pytest.mark.skipif(block_size() is None, reason="this runtime has no blocked layout")
+@pytest.mark.parametrize("kind", SWAPPED)
+def test_gradients_of_kernels_in_blocks(kind: str) -> None:
+    sizes, outputs, kernel, pads, dilations = SWAPPED[kind]
+
+    def fn(x: Any, g: Any) -> Any:
+        return conv_weight_grad(
+            raw.Tanh(x), raw.Tanh(g), kernel_shape=kernel, strides=(1, 1), pads=pads, dilations=dilations
+        )
+
+    graph = traced(fn, (16, 32, *sizes), (16, 64, *outputs))
+    made = PassManager(pipeline("cpu")).run(graph, clone=True).graph
+    assert [n.domain for n in made if n.op == "Conv"] == [NCHWC]
+    wanted, result = zoo.run(lower(graph, "portable"))["y"], zoo.run(made)["y"]
+    np.testing.assert_allclose(result, wanted, rtol=1e-4, atol=1e-4)
+
+
 # sizes, kernel, strides, pads, dilations
 DEPTHWISE = {
     "same": ((6, 7), (3, 3), (1, 1), (1, 1, 1, 1), (1, 1)),

@@ -14,6 +14,7 @@ from nngraph.ops import raw
 from passes import PassManager, gradients, pipeline
 from passes.base import check_graph
 from passes.blocks import NCHWC, block_size
+from passes.dce import Dce
 from passes.layout import Blocks, blocked
 from passes.layout.blocked import Blocked
 from passes.rewrite import example
@@ -218,6 +219,21 @@ def test_a_first_convolution_reads_the_ordinary_layout() -> None:
     types = "float32[2, 3, 12, 12]", "float32[16, 3, 3, 3]", KERNEL, "float32[16]"
     graph = graph_of(lambda x, v, w, b: conv(raw.Relu(conv(x, v, b)), w), *types)
     assert blocks(graph) == {"Conv": 2, "ReorderOutput": 1}
+
+
+@pytest.mark.parametrize("pads", [(0, 0, 0, 0), (1, 1, 1, 1)])
+def test_a_kernel_that_lies_in_blocks_is_arranged_from_there(pads: tuple[int, ...]) -> None:
+    """As in the gradient of a kernel, where batch and channels change places."""
+
+    def fn(x: Any, w: Any) -> Any:
+        y = raw.Tanh(conv(x, w))
+        kernel = raw.Slice(y, i64(0, 0), i64(10, 10), i64(2, 3))
+        return raw.Conv(raw.Transpose(x, perm=(1, 0, 2, 3)), raw.Transpose(kernel, perm=(1, 0, 2, 3)), pads=pads)
+
+    graph = graph_of(fn, "float32[32, 16, 12, 12]", "float32[64, 16, 3, 3]")
+    assert blocks(graph)["Conv"] == 2
+    Dce().run(graph)
+    assert [n.op for n in graph].count("ReorderOutput") == 1, "only the result leaves the blocks"
 
 
 def test_truth_values_are_never_reordered() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nngraph import ops
+from nngraph.ir import is_float
 from nngraph.ops import (
     celu,
     elu,
@@ -37,6 +38,8 @@ from nngraph.ops import (
     tanh_shrink,
     threshold,
 )
+from nngraph.ops.core import dtype_of
+from nngraph.ops.nn_activations import capped_relu
 from nngraph.saving.lookup import Lookup
 
 __all__ = [
@@ -133,6 +136,8 @@ def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, th
     """
     x = ops.convert_to_tensor(x)
     if threshold == 0 and negative_slope == 0:
+        if max_value is not None and is_float(dtype_of(x)):
+            return capped_relu(x, most=float(max_value))
         positive = ops.relu(x)
     elif threshold == 0:
         positive = ops.leaky_relu(x, negative_slope=negative_slope)

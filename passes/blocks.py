@@ -14,6 +14,7 @@ import numpy as np
 
 from nngraph.ir import Graph, Node, TensorType, Value
 from passes.build import Builder
+from passes.simplify.transposes import permutation
 
 __all__ = ["NCHWC", "block_size", "from_blocks", "kernel_in_blocks", "to_blocks"]
 
@@ -52,13 +53,26 @@ def from_blocks(op: Builder, x: Value) -> Value:
 
 
 def kernel_in_blocks(op: Builder, w: Value, block: int) -> Value:
-    """Arrange a kernel (filters, channels, height, width) for a blocked Conv; with channels 1 it is depthwise."""
-    m, c, height, width = (int(d) for d in w.shape)
-    if c == 1:
-        parts = op.Reshape(w, np.array([m // block, block, height * width], np.int64))
-        depthwise: Value = op.Reshape(op.Transpose(parts, perm=(0, 2, 1)), np.array([m, 1, height, width], np.int64))
-        return depthwise
-    parts = op.Reshape(w, np.array([m // block, block, c // block, block, height, width], np.int64))
-    shape = np.array([m, c, height, width], np.int64)
-    value: Value = op.Reshape(op.Transpose(parts, perm=(0, 2, 4, 5, 3, 1)), shape)
+    """Arrange a kernel (filters, channels, height, width) for a blocked Conv.
+
+    Channels that fill no block stay as they are: a depthwise kernel has one, a network's first a few. A transpose that
+    made the kernel becomes part of the arrangement.
+    """
+    source, perm = w, tuple(range(w.ndim))
+    if w.producer is not None and w.producer.op_id == "Transpose" and w.producer.inputs[0] is not None:
+        source, perm = w.producer.inputs[0], permutation(w.producer)
+    # Each axis is split in (blocks, within a block) or not at all; the parts are named by axis and place.
+    split = {0, 1} if int(w.shape[1]) >= block else {0}
+    parts = [(perm.index(k), place) for k in range(w.ndim) for place in ((0, 1) if perm.index(k) in split else (0,))]
+    made = source.producer
+    if made is not None and made.op_id == f"{NCHWC}::ReorderOutput" and not made.attributes.get("channels_last", 0):
+        within = (perm.index(1), 1)
+        if within in parts:  # read the blocks themselves, where the channels within one stand last
+            assert made.inputs[0] is not None
+            source = made.inputs[0]
+            parts = [*(part for part in parts if part != within), within]
+    sizes = [block if place else int(w.shape[k]) // (block if k in split else 1) for k, place in parts]
+    order = [(0, 0), (1, 0), (2, 0), (3, 0), *((k, 1) for k in sorted(split, reverse=True))]
+    turned = op.Transpose(op.Reshape(source, np.array(sizes, np.int64)), perm=tuple(parts.index(p) for p in order))
+    value: Value = op.Reshape(turned, np.array(w.shape, np.int64))
     return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -88,6 +88,26 @@ def cases(shape: tuple[int, int, int, int], block: int) -> Iterator[Case]:
     if blocks:
         yield Case(backward, "NCHWc Conv, kernel flipped", flipped_blocked, flops, lambda r: unblocked(r[0], block))
     yield from _weight_gradients(shape, x, dy, flops, f"weight gradient {about}")
+    if blocks and n % block == 0:
+        yield Case(f"weight gradient {about}", "NCHWc Conv, batch and channels swapped", _swapped(x, dy, block), flops)
+
+
+def _swapped(x: np.ndarray, dy: np.ndarray, block: int) -> Callable[[Builder], list[str]]:
+    """The images are the channels, in blocks; padded apart, since results that touch padding come one by one."""
+    n, c, size, _ = x.shape
+    m = dy.shape[1]
+
+    def build(g: Builder) -> list[str]:
+        plain = g("ReorderOutput", g.input(blocked(x, block)), domain=NCHWC, channels=c)
+        image = g("ReorderInput", g("Transpose", plain, perm=[1, 0, 2, 3]), domain=NCHWC)
+        view = g.reshape(image, c, n // block, size, size, block)
+        grown = g.reshape(g("Pad", view, g.constant([0, 0, 1, 1, 0, 0, 0, 1, 1, 0])), c, n, size + 2, size + 2)
+        parts = g.reshape(g.input(blocked(dy, block)), n // block, block, m // block, size * size, block)
+        kernel = g.reshape(g("Transpose", parts, perm=[2, 0, 3, 1, 4]), m, n, size, size)
+        y = g("Conv", grown, kernel, domain=NCHWC, kernel_shape=[size, size])
+        return [g.reshape(g("Transpose", g.reshape(y, c, m // block, K * K, block), perm=[1, 3, 2, 0]), m, K, K, c)]
+
+    return build
 
 
 def _weight_gradients(

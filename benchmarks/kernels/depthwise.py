@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from benchmarks.kernels.building import NCHWC, Builder, Case
 from benchmarks.kernels.convolution import PADS, K, blocked, random_array, unblocked
 
 __all__ = ["SHAPES", "cases"]
+
+KernelStep = Callable[[Builder, str], str]
 
 # Images, channels, height and width: stages of a MobileNet on 64 × 64 images.
 SHAPES = ((32, 32, 32), (32, 128, 16), (32, 512, 4))
@@ -56,10 +58,77 @@ def cases(shape: tuple[int, int, int], block: int) -> Iterator[Case]:
     yield Case(backward, "Conv, kernel flipped", flipped, flops)
     if blocks:
         yield Case(backward, "NCHWc Conv, kernel flipped", flipped_blocked, flops, lambda r: unblocked(r[0], block))
-    yield from _weight_gradients(x, dy, flops, f"depthwise weight gradient {about}")
+    yield from _weight_gradients(x, dy, flops, f"depthwise weight gradient {about}", block if blocks else 0)
+    if blocks:
+        yield from _strided_input_gradients(dy, w, turned, block_kernel, block)
+        yield from _norms(x, block)
 
 
-def _weight_gradients(x: np.ndarray, dy: np.ndarray, flops: float, group: str) -> Iterator[Case]:
+def _strided_input_gradients(
+    dy: np.ndarray, w: np.ndarray, turned: KernelStep, block_kernel: KernelStep, block: int
+) -> Iterator[Case]:
+    """Of a convolution with stride 2: its input has twice the size of dy."""
+    n, c, size, _ = dy.shape
+    group = f"depthwise input gradient {n}×{c}, {size}×{size} to {2 * size}×{2 * size}"
+    flops = 2.0 * dy.size * K * K
+
+    def transposed(g: Builder) -> list[str]:
+        more = {"strides": [2, 2], "output_padding": [1, 1]}
+        return [g("ConvTranspose", g.input(dy), g.input(w), pads=PADS, group=c, **more)]
+
+    def convolved(g: Builder, spread: str) -> list[str]:
+        kernel, image = block_kernel(g, turned(g, g.input(w))), g.reshape(spread, n, c, 2 * size, 2 * size)
+        return [g("Conv", image, kernel, domain=NCHWC, pads=PADS, kernel_shape=[K, K], group=c)]
+
+    def padded(g: Builder) -> list[str]:
+        pixels = g.reshape(g.input(blocked(dy, block)), n * c // block * size, 1, size, block)
+        return convolved(g, g("Pad", pixels, g.constant([0, 0, 0, 0, 0, 1, 0, block])))
+
+    def masked(g: Builder) -> list[str]:
+        mask = np.zeros((2 * size, 2 * size, block))
+        mask[::2, ::2] = 1
+        repeated = g("Upsample", g.input(blocked(dy, block)), domain=NCHWC, scales=[1, 1, 2, 2], mode="nearest")
+        rows = g.reshape(repeated, n * c // block, mask.size)
+        return convolved(g, g("Mul", rows, g.constant(mask.reshape(-1), "float32")))
+
+    yield Case(group, "ConvTranspose", transposed, flops)
+    yield Case(group, "zeros by Pad, NCHWc Conv", padded, flops, lambda r: unblocked(r[0], block))
+    yield Case(group, "zeros by Upsample and Mul, NCHWc Conv", masked, flops, lambda r: unblocked(r[0], block))
+
+
+def _norms(x: np.ndarray, block: int) -> Iterator[Case]:
+    """Scale and shift of each channel, and the sum over pixels of x · x."""
+    n, c, size, _ = x.shape
+    scale, shift = random_array(c), random_array(c)[::-1].copy()
+    about = f"{n}×{c}, {size}×{size}"
+
+    def operators(g: Builder) -> list[str]:
+        column = [g.input(v.reshape(c, 1, 1)) for v in (scale, shift)]
+        return [g("Add", g("Mul", g.input(x), column[0]), column[1])]
+
+    def convolved(g: Builder) -> list[str]:
+        inputs = [g.input(blocked(x, block)), g.input(scale.reshape(c, 1, 1, 1)), g.input(shift)]
+        return [g("Conv", *inputs, domain=NCHWC, kernel_shape=[1, 1], group=c)]
+
+    def squared(g: Builder) -> list[str]:
+        image = g.input(x)
+        return [g("ReduceSum", g("Mul", image, image), g.constant([0, 2, 3]), keepdims=0)]
+
+    def by_image(g: Builder) -> list[str]:
+        flat = g.input(blocked(x, block))
+        image, kernel = g.reshape(flat, 1, n * c, size, size), g.reshape(flat, n * c, 1, size, size)
+        each = g("Conv", image, kernel, domain=NCHWC, kernel_shape=[size, size], group=n * c)
+        return [g("ReduceSum", g.reshape(each, n, c), g.constant([0]), keepdims=0)]
+
+    group = f"scale and shift of channels {about}"
+    yield Case(group, "Mul, Add, NCHW", operators)
+    yield Case(group, "NCHWc Conv", convolved, canonical=lambda r: unblocked(r[0], block))
+    group = f"sum of squares of channels {about}"
+    yield Case(group, "Mul, ReduceSum, NCHW", squared)
+    yield Case(group, "NCHWc Conv, one kernel an image", by_image)
+
+
+def _weight_gradients(x: np.ndarray, dy: np.ndarray, flops: float, group: str, block: int) -> Iterator[Case]:
     n, c, size, _ = x.shape
     shifts = [(i, j) for i in range(K) for j in range(K)]
 
@@ -93,7 +162,17 @@ def _weight_gradients(x: np.ndarray, dy: np.ndarray, flops: float, group: str) -
         gradient = g.reshape(g("Transpose", g.input(dy), perm=[1, 0, 2, 3]), c, n * size * size, 1)
         return [g("MatMul", g("Concat", *rows, axis=1), gradient)]
 
+    def by_image(g: Builder) -> list[str]:
+        """Images and channels are the channels of one image, and dy is its kernel; nothing leaves the blocks."""
+        image = g.reshape(g.input(blocked(x, block)), 1, n * c, size, size)
+        kernel = g.reshape(g.input(blocked(dy, block)), n * c, 1, size, size)
+        each = g("Conv", image, kernel, domain=NCHWC, pads=PADS, kernel_shape=[size, size], group=n * c)
+        return [g("ReduceSum", g.reshape(each, n, c // block, K * K, block), g.constant([0]), keepdims=0)]
+
     yield Case(group, "Conv, one group a channel", grouped, flops, lambda r: r[0].reshape(c, K * K))
     yield Case(group, "9 × Mul, ReduceSum, NCHW", shifted, flops, lambda r: r[0].reshape(c, K * K))
     yield Case(group, "9 × Mul, MatMul with ones, NHWC", shifted_last, flops, lambda r: r[0].T.copy())
     yield Case(group, "slices + batched MatMul", multiplied, flops, lambda r: r[0].reshape(c, K * K))
+    if block:
+        name = "NCHWc Conv, one kernel an image"
+        yield Case(group, name, by_image, flops, lambda r: r[0].transpose(0, 2, 1).reshape(c, K * K))

@@ -46,6 +46,14 @@ def _reorders(block: int) -> Iterator[Case]:
     x, last = _random(*SHAPE), _random(64, 32, 32, 32)
     for name, perm in (("NCHW→NHWC", [0, 2, 3, 1]), ("NHWC→NCHW", [0, 3, 1, 2]), ("NCHW→CNHW", [1, 0, 2, 3])):
         yield _alone(f"Transpose {name}", _one("Transpose", x, perm=perm))
+    kernel = _random(512, 512, 1, 1)
+
+    def flat(g: Builder) -> list[str]:
+        return [g.reshape(g("Transpose", g.reshape(g.input(kernel), 512, 512), perm=[1, 0]), 1, 1, 512, 512)]
+
+    group = "transpose of a 512×512×1×1 kernel"
+    yield Case(group, "Transpose", _one("Transpose", kernel, perm=[2, 3, 1, 0]))
+    yield Case(group, "as a matrix", flat)
     if block:
         yield _alone("ReorderInput NCHW→NCHWc", _one("ReorderInput", x, domain=NCHWC))
         yield _alone("ReorderInput NHWC→NCHWc", _one("ReorderInput", last, domain=NCHWC, channels_last=1))

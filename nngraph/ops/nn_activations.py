@@ -11,9 +11,11 @@ from nngraph.ir import numpy_dtype
 from nngraph.ops.axes import axes_of, axis_of, ints, scalar, to_float
 from nngraph.ops.core import convert, dtype_of, stop_gradient, type_of
 from nngraph.ops.dispatch import public
+from nngraph.ops.trace import composite
 from nngraph.ops.vjp import raw
 
 __all__ = [
+    "capped_relu",
     "celu",
     "elu",
     "gelu",
@@ -66,6 +68,15 @@ def relu(x: Any) -> Any:
     return raw.Relu(t)
 
 
+@composite("CappedRelu")
+def capped_relu(x: Any, *, most: float) -> Any:
+    """Return min(max(x, 0), most) of a floating tensor.
+
+    Its gradient is that of x between the bounds and 0 at them, so it follows from the output alone.
+    """
+    return _clip(x, 0, most)
+
+
 @public
 def relu6(x: Any) -> Any:
     """Return min(max(x, 0), 6).
@@ -74,7 +85,7 @@ def relu6(x: Any) -> Any:
         >>> relu6([-1.0, 2.0, 9.0]).tolist()
         [0.0, 2.0, 6.0]
     """
-    return _clip(to_float(x), 0, 6)
+    return capped_relu(to_float(x), most=6.0)
 
 
 @public

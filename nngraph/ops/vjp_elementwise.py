@@ -177,6 +177,11 @@ def _(g: Any, y: Any, x: Any) -> Any:
     return (raw.Mul(g, _as(raw.Greater(y, 0), g)),)
 
 
+@vjp("CappedRelu", domain="nngraph")
+def _(g: Any, y: Any, x: Any, *, most: float) -> Any:
+    return (raw.Mul(g, _as(raw.And(raw.Greater(y, 0), raw.Less(y, most)), g)),)
+
+
 @vjp("Max", "Min")
 def _(g: Any, y: Any, *xs: Any) -> Any:
     # Equal operands share the gradient.

@@ -102,7 +102,7 @@ def _vector(numbers: Sequence[int]) -> Any:
 # -- element by element ---------------------------------------------------------------------------------------------
 
 
-@_handles(*ELEMENTWISE, "nngraph::StopGradient")
+@_handles(*ELEMENTWISE, "nngraph::StopGradient", "nngraph::CappedRelu")
 def _elementwise(node: Node, perm: Perm) -> Free | None:
     rank = len(perm)
     if node.output.ndim != rank:

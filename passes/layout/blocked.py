@@ -15,15 +15,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nngraph.ir import Graph, Node, Value
+from nngraph.ir import Graph, Node, TensorType, Value
 from passes.base import Pass
 from passes.blocks import NCHWC, block_size, from_blocks, kernel_in_blocks, to_blocks
 from passes.build import Builder
+from passes.layout.blocked_rules import RULES
 from passes.layout.choose import choose
 from passes.layout.flip import flip_nodes
 from passes.layout.forms import Forms
 from passes.layout.layouts import Free, Layouts, again, bytes_of
-from passes.rewrite import LocalRule, Refusal, Result, Rule, rewrite
+from passes.rewrite import rewrite
 from passes.simplify.reductions import axes_of
 from passes.simplify.transposes import permutation
 from passes.traits import BROADCASTING, UNARY
@@ -37,6 +38,9 @@ _FLOPS_PER_BYTE = 20
 
 _DEPTHWISE_GAIN = 8
 """A depthwise convolution gains as much time as reordering its result so many times takes."""
+
+_AVERAGE_GAIN = 3
+"""The average of windows gains as much time as reordering what it reads so many times takes."""
 
 Handler = Callable[[Node, int], Free | None]
 
@@ -92,16 +96,21 @@ class Blocked(Layouts):
     def free(self, node: Node, form: int) -> Free | None:
         """Return how a node is brought to the other layout."""
         if not node.domain and node.op in _ELEMENTWISE:
-            return self._elementwise(node)
+            return self._elementwise(node, form)
         if form == 1:
             return None  # operators of the runtime's own domain were put there by an earlier choice
         handler = {
+            "BatchNormalization": self._norm,
+            "Concat": self._concat,
             "Conv": self._conv,
             "MaxPool": self._pool,
             "AveragePool": self._pool,
             "GlobalAveragePool": self._pool,
             "Resize": self._resize,
             "ReduceSum": self._sum,
+            "Reshape": self._reshape,
+            "Pad": self._pad,
+            "Slice": self._slice,
             "Transpose": self._transpose,
         }.get(node.op_id)
         return handler(node) if handler is not None else None
@@ -130,22 +139,144 @@ class Blocked(Layouts):
         channels = value.shape[1] if value.ndim == 4 else None
         return isinstance(channels, int) and channels > 0 and channels % self.block == 0
 
-    def _elementwise(self, node: Node) -> Free | None:
-        """All operands must have the result's shape or be single numbers: blocks do not broadcast."""
+    def _elementwise(self, node: Node, form: int) -> Free | None:
+        """Operands have the result's shape, or are single numbers; one number a channel is a matter of its own."""
         out = node.output
         slots = tuple(k for k, v in enumerate(node.inputs) if v is not None and v.shape == out.shape)
-        others = [v for k, v in enumerate(node.inputs) if v is not None and k not in slots]
-        if not self._fits(out) or not slots or any(v.type.size != 1 for v in others):
+        others = [v for k, v in enumerate(node.inputs) if v is not None and k not in slots and v.type.size != 1]
+        if not self._fits(out) or not slots:
             return None
+        if others and (form == 1 or len(slots) != 1 or len(others) != 1):
+            return None
+        if others:
+            return self._channelwise(node, slots[0]) or self._pixelwise(node, slots[0])
         return Free(slots, True, lambda op, inputs: again(node, range(4), op, inputs))
+
+    def _channelwise(self, node: Node, slot: int) -> Free | None:
+        """Blocks do not broadcast, but a convolution of each channel with one number scales and shifts."""
+        channels: Any = node.output.shape[1]
+        x, v = node.inputs[slot], node.inputs[1 - slot]
+        if x is None or v is None or x.dtype != "float32" or v.ndim not in (3, 4):
+            return None
+        if node.op not in ("Add", "Mul", "Sub") or v.shape != (1, channels, 1, 1)[-v.ndim :]:
+            return None
+
+        def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
+            image, numbers = inputs[slot], op.Reshape(inputs[1 - slot], _i64(channels))
+            if node.op == "Mul":
+                return [_affine(op, image, numbers)]
+            one = np.full(channels, -1 if node.op == "Sub" and slot == 1 else 1, np.float32)
+            return [_affine(op, image, one, op.Neg(numbers) if node.op == "Sub" and slot == 0 else numbers)]
+
+        return Free((slot,), True, flip)
+
+    def _pixelwise(self, node: Node, slot: int) -> Free | None:
+        """One constant number for each pixel becomes one for each place of a block."""
+        v = node.inputs[1 - slot] if len(node.inputs) == 2 else None
+        if v is None or v.data is None or v.shape[-2:] != node.output.shape[2:] or v.type.size != prod(v.shape[-2:]):
+            return None
+        x, numbers = node.inputs[slot], np.repeat(v.data.reshape(-1), self.block)
+        if x is None or not x.type.is_static:
+            return None
+        shape = _i64(*(int(d) for d in x.shape))
+
+        def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
+            inputs[slot] = op.Reshape(inputs[slot], _i64(-1, numbers.size))
+            inputs[1 - slot] = numbers
+            return [op.Reshape(getattr(op, node.op)(*inputs), shape)]
+
+        return Free((slot,), True, flip)
+
+    def _norm(self, node: Node) -> Free | None:
+        """Normalisation by the batch's own statistics: sums over pixels, and a scale and a shift for each channel."""
+        x = node.inputs[0]
+        if x is None or x.dtype != "float32" or not self._fits(x) or len(node.outputs) != 3:
+            return None
+        if node.attributes.get("training_mode", 0) != 1 or node.attributes.get("momentum", 0.9) != 0:
+            return None
+        epsilon = float(node.attributes.get("epsilon", 1e-5))
+
+        def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
+            image, scale, offset = inputs[:3]
+            mean = op.ReduceMean(_means(op, image), _i64(0, 2, 3), keepdims=0)
+            # The same as what the gradient subtracts.
+            away = _affine(op, image, np.ones(int(x.shape[1]), np.float32), op.Neg(mean))
+            variance = op.ReduceMean(_means(op, op.Mul(away, away)), _i64(0, 2, 3), keepdims=0)
+            factor = op.Div(scale, op.Sqrt(op.Add(variance, epsilon)))
+            return [_affine(op, away, factor, offset), mean, variance]
+
+        return Free((0,), True, flip, keeps=True)
+
+    def _slice(self, node: Node) -> Free | None:
+        """Some images, rows, columns or whole blocks of channels."""
+        x, y = node.inputs[0], node.output
+        given = [v.data for v in node.inputs[1:] if v is not None and v.data is not None]
+        if x is None or not self._has_view(x) or not self._fits(y) or len(given) != len(node.inputs) - 1:
+            return None
+        starts, ends = (v.copy() for v in given[:2])
+        axes = given[2] % 4 if len(given) > 2 else np.arange(starts.size)
+        steps = given[3] if len(given) > 3 else np.ones_like(starts)
+        for k in np.flatnonzero(axes == 1):
+            first, last, step = slice(int(starts[k]), int(ends[k]), int(steps[k])).indices(int(x.shape[1]))
+            if step != 1 or first % self.block or last % self.block:
+                return None
+            starts[k], ends[k] = first // self.block, last // self.block
+        where = (starts, ends, axes, steps)
+
+        def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
+            return [self._viewed(op, inputs[0], y.type, lambda v: op.Slice(v, *where))]
+
+        return Free((0,), y.shape[2:] != (1, 1), flip)  # of one pixel the blocks are as good as the channels
+
+    def _concat(self, node: Node) -> Free | None:
+        """Images or whole blocks of channels side by side."""
+        if not all(v is not None and v.dtype == "float32" and self._fits(v) for v in node.inputs):
+            return None
+        if node.attributes["axis"] % 4 > 1:
+            return None
+        return Free(tuple(range(len(node.inputs))), True, lambda op, inputs: again(node, range(4), op, inputs))
+
+    def _pad(self, node: Node) -> Free | None:
+        """More rows, columns or images."""
+        x, pads = node.inputs[0], node.inputs[1]
+        if x is None or not self._has_view(x) or len(node.inputs) > 3 or pads is None or pads.data is None:
+            return None
+        widths = pads.data.tolist()
+        if widths[1] or widths[5]:
+            return None
+        wanted = _i64(*widths[:4], 0, *widths[4:], 0)
+
+        def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
+            more = [] if len(inputs) < 3 else inputs[2:]
+            return [
+                self._viewed(op, inputs[0], node.output.type, lambda v: op.Pad(v, wanted, *more, **node.attributes))
+            ]
+
+        return Free((0,), True, flip)
+
+    def _has_view(self, x: Value) -> bool:
+        """Whether a tensor can be looked at as (batch, blocks, height, width, block)."""
+        return x.dtype == "float32" and self._fits(x) and all(isinstance(d, int) for d in x.shape[2:])
+
+    def _viewed(self, op: Builder, x: Value, y: TensorType, make: Callable[[Value], Value]) -> Value:
+        """Apply something to the view of a blocked tensor; the result has the type of y."""
+        channels, height, width = (int(d) for d in x.shape[1:])
+        view = op.Reshape(x, _i64(0, channels // self.block, height, width, self.block))
+        sizes: Any = y.shape
+        batch = sizes[0] if isinstance(sizes[0], int) else -1
+        value: Value = op.Reshape(make(view), _i64(batch, *sizes[1:]))
+        return value
 
     def _conv(self, node: Node) -> Free | None:
         x, w = node.inputs[0], node.inputs[1]
         if x is None or w is None or x.dtype != "float32" or w.data is not None or not w.type.is_static:
             return None
+        if self._is_by_image(node):
+            return self._conv_by_image(node)
         groups = node.attributes.get("group", 1)
         depthwise = groups > 1 and groups == x.shape[1] == node.output.shape[1]
-        if (groups != 1 and not depthwise) or not self._fits(x) or not self._fits(node.output):
+        few = groups == 1 and int(w.shape[1]) < self.block  # then it reads the ordinary layout
+        if (groups != 1 and not depthwise) or not (few or self._fits(x)) or not self._fits(node.output):
             return None
         if any(d != 1 for d in node.attributes.get("dilations", ())):
             return None  # slower in blocks; the gradient of a kernel is one (passes.lowering.cpu)
@@ -156,11 +287,53 @@ class Blocked(Layouts):
             _DEPTHWISE_GAIN * result if depthwise else result // 2 * int(w.shape[1]) * prod(kernel) // _FLOPS_PER_BYTE
         )
 
+        pads = node.attributes.get("pads") or (0,) * 4
+        # With a large kernel most of the few results touch the padding, and those are computed one by one.
+        apart = any(pads) and not (few or depthwise) and self._has_view(x) and kernel > tuple(node.output.shape[2:])
+
         def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
             inputs[1] = kernel_in_blocks(op, inputs[1], self.block)
+            if not apart:
+                return _in_domain(node, op, inputs, kernel_shape=kernel)
+            sizes = [n + a + b for n, a, b in zip(x.shape[2:], pads[:2], pads[2:], strict=True)]
+            around = _i64(0, 0, *pads[:2], 0, 0, 0, *pads[2:], 0)
+            grown = x.type.with_shape((*x.shape[:2], *sizes))
+            inputs[0] = self._viewed(op, inputs[0], grown, lambda v: op.Pad(v, around))
+            return _in_domain(node, op, inputs, kernel_shape=kernel, pads=(0,) * 4)
+
+        return Free(() if few else (0,), True, flip, gain=gain)
+
+    def _is_by_image(self, node: Node) -> bool:
+        """Whether each channel of each image is convolved with a kernel of its own, which is an image too."""
+        x, w = node.inputs[0], node.inputs[1]
+        made = w.producer if w is not None else None
+        if x is None or w is None or made is None or made.op_id != "Reshape" or len(node.inputs) > 2:
+            return False
+        return self._fits(x) and node.attributes.get("group", 1) == x.shape[1] and self._regroups(made)
+
+    def _conv_by_image(self, node: Node) -> Free:
+        """The gradient of a depthwise kernel (``passes.lowering.cpu``): image and kernel lie in blocks."""
+        x, w = node.inputs[0], node.inputs[1]
+        assert x is not None and w is not None
+        kernel = tuple(int(k) for k in w.shape[2:])
+
+        def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
             return _in_domain(node, op, inputs, kernel_shape=kernel)
 
-        return Free((0,), True, flip, gain=gain)
+        return Free((0, 1), True, flip, gain=_DEPTHWISE_GAIN * max(bytes_of(x), bytes_of(w)))
+
+    def _regroups(self, node: Node) -> bool:
+        """Whether a Reshape only moves whole blocks between batch and channels, or makes one kernel of each channel."""
+        x, y = node.inputs[0], node.output
+        if x is None or not x.type.is_static or not y.type.is_static or x.ndim != 4 or y.ndim != 4:
+            return False
+        same = x.shape[2:] == y.shape[2:] and prod(x.shape[:2]) == prod(y.shape[:2])
+        return same and self._fits(x) and (self._fits(y) or y.shape[1] == 1)
+
+    def _reshape(self, node: Node) -> Free | None:
+        if not self._regroups(node):
+            return None
+        return Free((0,), True, lambda op, inputs: again(node, range(4), op, inputs))
 
     def _pool(self, node: Node) -> Free | None:
         x = node.inputs[0]
@@ -169,7 +342,8 @@ class Blocked(Layouts):
         known = {"auto_pad", "ceil_mode", "count_include_pad", "dilations", "kernel_shape", "pads", "strides"}
         if not known.issuperset(node.attributes):
             return None
-        return Free((0,), True, lambda op, inputs: _in_domain(node, op, inputs))
+        gain = _AVERAGE_GAIN * bytes_of(x) if node.op == "AveragePool" else 0
+        return Free((0,), True, lambda op, inputs: _in_domain(node, op, inputs), gain=gain)
 
     def _resize(self, node: Node) -> Free | None:
         """Repeating every pixel; other ways to resize are left alone."""
@@ -190,21 +364,26 @@ class Blocked(Layouts):
         return Free((0,), True, flip)
 
     def _sum(self, node: Node) -> Free | None:
-        """The sum over all pixels, such as the gradient of a bias: a sum over two axes of the blocks."""
+        """The sum over the batch, or over all pixels, such as the gradient of a bias: over two axes of the blocks."""
         x = node.inputs[0]
-        if x is None or not self._fits(x) or axes_of(node) != (0, 2, 3) or node.attributes.get("keepdims", 1):
+        if x is None or not self._fits(x):
             return None
-        channels = int(x.shape[1])
+        if axes_of(node) == (0,) and node.attributes.get("keepdims", 1):
+            return Free((0,), True, lambda op, inputs: again(node, range(4), op, inputs))
+        if axes_of(node) != (0, 2, 3) or node.attributes.get("keepdims", 1):
+            return None
+        sizes = x.shape[2:]
+        if not all(isinstance(d, int) for d in sizes):
+            return None
 
         def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
-            parts = op.Reshape(inputs[0], _i64(0, channels // self.block, -1, self.block))
-            total = op.ReduceSum(parts, _i64(0, 2), keepdims=0)
-            return [op.Reshape(total, _i64(channels))]
+            total = op.ReduceSum(_means(op, inputs[0]), _i64(0, 2, 3), keepdims=0)
+            return [op.Mul(total, np.float32(prod(int(d) for d in sizes)))]
 
         return Free((0,), False, flip)
 
     def _transpose(self, node: Node) -> Free | None:
-        """From and to channels last it is a reorder; bringing the channels to the front is as easy from blocks."""
+        """From and to channels last it is a reorder."""
         x, perm = node.inputs[0], permutation(node)
         if x is None or x.dtype != "float32" or x.ndim != 4 or not x.type.is_static:
             return None
@@ -213,15 +392,7 @@ class Blocked(Layouts):
         if perm == _LAST and self._fits(x):
             attributes = {"channels": x.shape[1], "channels_last": 1}
             return Free((0,), False, lambda op, inputs: [_made(node, op, "ReorderOutput", inputs, attributes)])
-        if perm == (1, 0, 2, 3) and self._fits(x):
-            return Free((0,), False, lambda op, inputs: [self._channels_to_front(op, inputs[0], node)])
         return None
-
-    def _channels_to_front(self, op: Builder, x: Value, node: Node) -> Value:
-        batch, channels, height, width = (int(d) for d in x.shape)
-        parts = op.Reshape(x, _i64(batch, channels // self.block, height, width, self.block))
-        value: Value = op.Reshape(op.Transpose(parts, perm=(1, 4, 0, 2, 3)), _i64(channels, batch, height, width))
-        return value
 
 
 _ELEMENTWISE = UNARY | (BROADCASTING - {"PRelu"})
@@ -241,20 +412,21 @@ def _in_domain(node: Node, op: Builder, inputs: list[Any], **more: Any) -> Seque
     return [_made(node, op, node.op, inputs, {**node.attributes, **more})]
 
 
-class ActivationIntoConv(LocalRule):
-    """``Relu(Conv(x, w)) = Conv(x, w, activation="Relu")`` in the blocked layout."""
-
-    roots = ("Relu",)
-
-    def apply(self, node: Node, op: Builder) -> Result:
-        x = node.inputs[0]
-        made = x.producer if x is not None else None
-        if x is None or made is None or made.op_id != f"{NCHWC}::Conv" or "activation" in made.attributes:
-            return None
-        if len(x.uses) > 1 or x.is_output:
-            return Refusal("the convolution's result is used elsewhere", x)
-        return _made(node, op, "Conv", list(made.inputs), {**made.attributes, "activation": "Relu"})
+def _affine(op: Builder, x: Value, scale: Any, shift: Any = None) -> Value:
+    """Return ``scale x + shift`` for a blocked tensor and one number a channel."""
+    channels = int(x.shape[1])
+    kernel: Any = (
+        scale.reshape(channels, 1, 1, 1)
+        if isinstance(scale, np.ndarray)
+        else op.Reshape(scale, _i64(channels, 1, 1, 1))
+    )
+    inputs = [x, kernel] if shift is None else [x, kernel, shift]
+    value: Value = op.node("Conv", inputs, _domain=NCHWC, _types=[x.type], kernel_shape=(1, 1), group=channels)
+    return value
 
 
-RULES: tuple[Rule, ...] = (ActivationIntoConv(),)
-"""What the runtime does for the ordinary Conv but not for the blocked one."""
+def _means(op: Builder, x: Value) -> Value:
+    """Return the mean over the pixels of a blocked tensor, (batch, channels, 1, 1), of which blocks are no other."""
+    kind = x.type.with_shape((*x.shape[:2], 1, 1))
+    value: Value = op.node("GlobalAveragePool", [x], _domain=NCHWC, _types=[kind])
+    return value

@@ -39,9 +39,10 @@ class _Flipper:
             value = inputs[slot]
             assert value is not None
             inputs[slot] = self.turned(value, form)
+        moved = how.moved(node)
         for old, new in zip(node.outputs, how.flip(op, inputs), strict=True):
             take_names(new, old)
-            if not how.moves:
+            if old not in moved:
                 old.replace_uses(new)
                 continue
             self.other[old] = new

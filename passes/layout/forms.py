@@ -74,7 +74,7 @@ class Forms:
             self._fixed.add(node)
             return
         inputs = [v for k in how.slots if (v := node.inputs[k]) is not None and v.data is None]
-        tensors = [*inputs, *node.outputs] if how.moves else inputs
+        tensors = [*inputs, *how.moved(node)]
         # The tensor that led here may be one that the operator does not treat as a tensor.
         if all(v not in self.form for v in tensors):
             return

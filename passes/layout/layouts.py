@@ -31,12 +31,18 @@ class Free:
         moves: whether its outputs change their form too; those of a reduction that drops its axes do not.
         flip: makes the node in the other form from a builder and the inputs, those in ``slots`` already turned.
         gain: how much cheaper form 1 is than form 0 for this node, in bytes.
+        keeps: whether only its first output changes its form, and the others are the same in both.
     """
 
     slots: tuple[int, ...]
     moves: bool
     flip: Callable[[Builder, list[Any]], Sequence[Value]]
     gain: int = 0
+    keeps: bool = False
+
+    def moved(self, node: Node) -> list[Value]:
+        """Return the outputs that change their form."""
+        return list(node.outputs[: 1 if self.keeps else None]) if self.moves else []
 
 
 class Layouts(ABC):

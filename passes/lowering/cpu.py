@@ -12,6 +12,7 @@ from nngraph.ops.windows import Window
 from passes.blocks import block_size
 from passes.build import Builder, replace_value
 from passes.lowering.table import Form
+from passes.simplify.reductions import zeros_around
 
 __all__ = ["FORMS"]
 
@@ -52,19 +53,58 @@ def _is_depthwise(node: Node, *images: Value | None) -> bool:
     )
 
 
-def _depthwise_weight_grad(node: Node) -> bool:
-    """Compute the gradient of a depthwise kernel one entry at a time: the sum over all pixels of x, moved, times g.
+def _reached(g: Value | None) -> Value | None:
+    """Return an output's gradient without the zeros behind it, such as a pooling's that leaves out the last row."""
+    amount = zeros_around(g)
+    if g is None or amount is None or any(amount[: g.ndim + 2]):
+        return g
+    assert g.producer is not None
+    return g.producer.inputs[0]
 
-    The portable form is a convolution with one group for each channel and image, each of them tiny.
-    """
-    x, g, attributes = node.inputs[0], node.inputs[1], node.attributes
-    assert x is not None and g is not None
-    kernel, steps = tuple(attributes["kernel_shape"]), _sizes(g)
-    window = _window(attributes, _sizes(x))
+
+def _depthwise_weight_grad(node: Node, x: Value, g: Value) -> bool:
+    """Compute the gradient of a depthwise kernel in one of two ways; the portable form is slow in any layout."""
+    window = _window(node.attributes, _sizes(x))
     if window.pads is None:
         return False
-    rank = window.rank
+    block = block_size()
+    if block is not None and window.rank == 2 and int(x.shape[1]) % block == 0:
+        return _depthwise_by_image(node, x, g, window)
+    return _depthwise_by_entry(node, x, g, window)
+
+
+def _depthwise_by_image(node: Node, x: Value, g: Value, window: Window) -> bool:
+    """Convolve each channel of each image with its own g, then add up the images.
+
+    Images and channels together are the channels of one image, so nothing is moved. This is for the blocked layout
+    (``passes.layout``), where the same holds; there it costs little more than reading x and g.
+    """
+    batch, channels = int(x.shape[0]), int(x.shape[1])
+    kernel, steps = tuple(node.attributes["kernel_shape"]), _sizes(g)
+    reach = window.reach(_sizes(x), steps)
+    assert window.pads is not None
     op = Builder(node, "lower")
+    each = op.Conv(
+        op.Reshape(x, _i64(1, batch * channels, *_sizes(x))),
+        op.Reshape(g, _i64(batch * channels, 1, *steps)),
+        kernel_shape=steps,
+        strides=window.dilations,
+        dilations=window.strides,
+        pads=(*window.pads[:2], *(max(r, 0) for r in reach)),
+        group=batch * channels,
+    )
+    places = _sizes(each)
+    total = op.ReduceSum(op.Reshape(each, _i64(batch, channels, *places)), _i64(0), keepdims=1)
+    if places != kernel:  # the last pixels are in no window
+        total = op.Slice(total, _i64(0, 0), _i64(*kernel), _i64(2, 3))
+    return _put(node, op, op.Reshape(total, _i64(channels, 1, *kernel)))
+
+
+def _depthwise_by_entry(node: Node, x: Value, g: Value, window: Window) -> bool:
+    """Compute one entry of a depthwise kernel at a time: the sum over all pixels of x, moved, times g."""
+    kernel, steps, rank = tuple(node.attributes["kernel_shape"]), _sizes(g), window.rank
+    op = Builder(node, "lower")
+    assert window.pads is not None
     after = [max(r, 0) for r in window.reach(_sizes(x), steps)]
     before = window.pads[:rank]
     padded = op.Pad(x, _i64(0, 0, *before, 0, 0, *after)) if any((*before, *after)) else x
@@ -89,10 +129,11 @@ def conv_weight_grad(node: Node) -> bool:
     gradient. What the runtime gathers for its matrix product are then runs of kernel width · channels numbers; the
     portable form, which exchanges batch and channels, gathers single ones.
     """
-    x, g = node.inputs[0], node.inputs[1]
+    x, g = node.inputs[0], _reached(node.inputs[1])
     attributes = dict(node.attributes)
     if _is_depthwise(node, x, g):
-        return _depthwise_weight_grad(node)
+        assert x is not None and g is not None
+        return _depthwise_weight_grad(node, x, g)
     if not _is_plain(node, x, g) or attributes["dilations"][-1] != 1:
         return False
     assert x is not None and g is not None
@@ -101,6 +142,10 @@ def conv_weight_grad(node: Node) -> bool:
     if window.pads is None:
         return False
     before, reach = window.pads[: window.rank], window.reach(sizes, steps)
+    if all(k == 1 for k in (*kernel, *window.strides)) and not any(before) and sizes == steps:
+        return _pixel_weight_grad(node, x, g)
+    if _swaps_in_blocks(x, g, window):
+        return False
     batch, channels, filters = int(x.shape[0]), int(x.shape[1]), int(g.shape[1])
     op = Builder(node, "lower")
     last = x.ndim - 2
@@ -128,6 +173,28 @@ def conv_weight_grad(node: Node) -> bool:
     return _put(node, op, op.Transpose(gradient, perm=(0, last + 1, *range(1, last + 1))))
 
 
+def _swaps_in_blocks(x: Value, g: Value, window: Window) -> bool:
+    """Whether the portable form, which exchanges batch and channels, can work in the blocked layout.
+
+    Batch and filters must fill blocks, and the channels, which are the batch then, should not be few. There it takes no
+    memory for patches: those of a kernel of 3 × 3 pixels are nine times as large as the image.
+    """
+    block = block_size()
+    if block is None or window.rank != 2 or any(s != 1 for s in window.strides):
+        return False
+    return int(x.shape[0]) % block == 0 and int(g.shape[1]) % block == 0 and int(x.shape[1]) >= block
+
+
+def _pixel_weight_grad(node: Node, x: Value, g: Value) -> bool:
+    """Compute the gradient of a kernel of one pixel as a product of matrices with one row for each pixel."""
+    op, rank = Builder(node, "lower"), x.ndim - 2
+    last, first = (0, *range(2, x.ndim), 1), (rank + 1, rank, *range(rank))
+    channels, filters = int(x.shape[1]), int(g.shape[1])
+    rows, columns = (op.Reshape(op.Transpose(v, perm=last), _i64(-1, int(v.shape[1]))) for v in (x, g))
+    product = op.Reshape(op.Gemm(rows, columns, transA=1), _i64(*[1] * rank, channels, filters))
+    return _put(node, op, op.Transpose(product, perm=first))
+
+
 def _as_kernel(op: Builder, g: Value, groups: int) -> Value:
     """Return (batch, filters, ...) as a kernel (groups · filters, batch / groups, ...)."""
     batch, filters, *steps = (int(d) for d in g.shape)
@@ -147,34 +214,48 @@ def conv_input_grad(node: Node) -> bool:
 
     It fits where the stride is 1. It pays with a kernel of one pixel, where nothing needs turning, and where the
     channels on both sides fill whole blocks: then the convolution can work in the blocked layout (``passes.layout``).
+    There a depthwise one pays even with larger strides, though most of what it multiplies then is zeros.
     """
     g, w, attributes = node.inputs[0], node.inputs[1], node.attributes
-    spatial, pads = attributes.get("spatial"), attributes.get("pads")
-    if g is None or w is None or spatial is None or pads is None or any(s != 1 for s in attributes["strides"]):
+    spatial, pads, strides = attributes.get("spatial"), attributes.get("pads"), tuple(attributes["strides"])
+    if g is None or w is None or spatial is None or pads is None:
         return False
     depthwise = _is_depthwise(node, g) and w.dtype == "float32" and w.shape[:2] == (g.shape[1], 1)
-    if not depthwise and not _is_plain(node, g, w):
+    if not depthwise and (not _is_plain(node, g, w) or any(s != 1 for s in strides)):
         return False
     rank = w.ndim - 2
     kernel, dilations = _sizes(w), tuple(attributes["dilations"])
+    steps = [n * s for n, s in zip(_sizes(g), strides, strict=True)]
     reach = [(k - 1) * d for k, d in zip(kernel, dilations, strict=True)]
     before = [r - p for r, p in zip(reach, pads[:rank], strict=True)]
-    after = [n - o + r - b for n, o, r, b in zip(spatial, _sizes(g), reach, before, strict=True)]
+    after = [n - o + r - b for n, o, r, b in zip(spatial, steps, reach, before, strict=True)]
     if min(*before, *after) < 0:
         return False
     op = Builder(node, "lower")
     common: dict[str, Any] = {"kernel_shape": kernel, "dilations": dilations, "pads": (*before, *after)}
     block = block_size()
     turned: Any = w
-    if any(k != 1 for k in kernel):
+    if any(n != 1 for n in (*kernel, *strides)):
         if block is None or rank != 2 or any(int(d) % block for d in w.shape[: 1 if depthwise else 2]):
             return False
         axes = range(2, w.ndim)
         ends = np.full(rank, np.iinfo(np.int64).min)
         turned = op.Slice(w, _i64(*[-1] * rank), ends, _i64(*axes), _i64(*[-1] * rank))
     if depthwise:
-        return _put(node, op, op.Conv(g, turned, group=int(w.shape[0]), **common))
+        return _put(node, op, op.Conv(_spread(op, g, strides), turned, group=int(w.shape[0]), **common))
     return _put(node, op, op.Conv(g, op.Transpose(turned, perm=(1, 0, *range(2, w.ndim))), **common))
+
+
+def _spread(op: Builder, g: Value, strides: tuple[int, ...]) -> Value:
+    """Return an image with ``stride - 1`` zeros after each pixel: every pixel repeated, and all but one put out."""
+    if all(s == 1 for s in strides):
+        return g
+    modes = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    repeated = op.Resize(g, None, np.array((1, 1, *strides), np.float32), **modes)
+    mask = np.zeros((1, 1, *_sizes(repeated)), np.float32)
+    mask[:, :, :: strides[0], :: strides[1]] = 1
+    value: Value = op.Mul(repeated, mask)
+    return value
 
 
 def batch_norm_training(node: Node) -> bool:

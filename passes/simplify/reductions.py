@@ -13,7 +13,7 @@ from passes.build import Builder, splat
 from passes.rewrite import LocalRule, Refusal, Result, Rule, example
 from passes.simplify.views import VIEWS, reshape_target
 
-__all__ = ["RULES", "axes_of"]
+__all__ = ["RULES", "axes_of", "zeros_around"]
 
 
 def _i64(*numbers: int) -> Any:
@@ -32,6 +32,45 @@ def axes_of(node: Node) -> tuple[int, ...] | None:
     if axes.data.size == 0:
         return () if node.attributes.get("noop_with_empty_axes", 0) else tuple(range(x.ndim))
     return tuple(sorted(int(a) % x.ndim for a in axes.data.reshape(-1)))
+
+
+def zeros_around(x: Value | None) -> tuple[int, ...] | None:
+    """Return how many zeros a Pad put before and behind each axis, or ``None`` if something else made the tensor."""
+    pad = x.producer if x is not None else None
+    if pad is None or pad.op_id != "Pad" or len(pad.inputs) > 3 or pad.attributes.get("mode", "constant") != "constant":
+        return None
+    amounts, number = pad.inputs[1], pad.inputs[2] if len(pad.inputs) > 2 else None
+    if amounts is None or amounts.data is None or (number is not None and (number.data is None or number.data.any())):
+        return None
+    found = tuple(int(i) for i in amounts.data)
+    return found if min(found, default=0) >= 0 else None
+
+
+class SumOfPadded(LocalRule):
+    """``ReduceSum(Pad(x)) = ReduceSum(x)`` when zeros are padded, along axes that are summed over."""
+
+    roots = ("ReduceSum",)
+    examples = (
+        example(lambda x: raw.ReduceSum(raw.Pad(x, _i64(0, 1, 2, 0)), _i64(0, 1)), "float32[batch, 3]"),
+        example(
+            lambda x: raw.ReduceSum(raw.Pad(x, _i64(0, 0, 0, 1), np.float32(0)), _i64(1), keepdims=0), "float32[2, 3]"
+        ),
+        example(
+            lambda x: raw.ReduceSum(raw.Pad(x, _i64(0, 1, 2, 0)), _i64(1)),
+            "float32[2, 3]",
+            refuses="zeros stay along other axes",
+        ),
+    )
+
+    def apply(self, node: Node, op: Builder) -> Result:
+        x, axes = node.inputs[0], axes_of(node)
+        amount = zeros_around(x)
+        if x is None or axes is None or amount is None:
+            return None
+        if any(n for k, n in enumerate(amount) if k % x.ndim not in axes):
+            return Refusal("zeros stay along other axes", x)
+        assert x.producer is not None
+        return op.ReduceSum(x.producer.inputs[0], *node.inputs[1:], **node.attributes)
 
 
 class ReduceNothing(LocalRule):
@@ -214,4 +253,11 @@ def _measured(value: Value | None) -> Shape | None:
     return None if measured is None else measured.shape
 
 
-RULES: tuple[Rule, ...] = (ReduceNothing(), ReduceReduced(), KeepReducedAxes(), NegAfterSum(), RatioOfSizes())
+RULES: tuple[Rule, ...] = (
+    ReduceNothing(),
+    ReduceReduced(),
+    SumOfPadded(),
+    KeepReducedAxes(),
+    NegAfterSum(),
+    RatioOfSizes(),
+)

@@ -71,6 +71,7 @@ SAMPLES = {
         S(IMAGES, *STATISTICS, training_mode=1, momentum=0.7, epsilon=0.01).but(outputs=3, rtol=1e-5),
         S(normal(5, 4), *STATISTICS, training_mode=1, epsilon=0.01).but(outputs=3, rtol=1e-5),
     ],
+    "nngraph::CappedRelu": [S(KINKY, most=0.6)],
     "nngraph::BatchNormTraining": [
         S(IMAGES, per_feature(), normal(4), epsilon=0.01).but(outputs=4),
         S(normal(5, 4), per_feature(), normal(4), epsilon=0.01).but(outputs=4),

@@ -33,6 +33,7 @@ CASES: dict[str, tuple[Callable[[Any], Any], Any, Any]] = {
     "maximum shares ties": (lambda x: ops.maximum(x, 1.0), [0.0, 1.0, 2.0], [0.0, 0.5, 1.0]),
     "abs at 0": (ops.abs, [-1.0, 0.0, 2.0], [-1.0, 0.0, 1.0]),
     "relu at 0": (ops.relu, [0.0, 1.0], [0.0, 1.0]),
+    "relu6 at its bounds": (ops.relu6, [-1.0, 0.0, 1.0, 6.0, 7.0], [0.0, 0.0, 1.0, 0.0, 0.0]),
     "norm at 0": (ops.norm, [0.0, 0.0], [0.0, 0.0]),
     "distance to itself": (lambda x: ops.cdist(x, x), [[1.0, 2.0]], [[0.0, 0.0]]),
     "sinc at 0": (ops.sinc, [0.0], [0.0]),

@@ -14,6 +14,7 @@ from nngraph.ops import raw
 from passes import PassManager, gradients, pipeline
 from passes.base import check_graph
 from passes.blocks import NCHWC, block_size
+from passes.dce import Dce
 from passes.layout import Blocks, blocked
 from passes.layout.blocked import Blocked
 from passes.rewrite import example
@@ -27,8 +28,8 @@ def i64(*numbers: int) -> np.ndarray:
     return np.array(numbers, np.int64)
 
 
-def conv(x: Any, w: Any, **attributes: Any) -> Any:
-    return raw.Conv(x, w, pads=(1, 1, 1, 1), **attributes)
+def conv(x: Any, w: Any, *bias: Any, **attributes: Any) -> Any:
+    return raw.Conv(x, w, *bias, pads=(1, 1, 1, 1), **attributes)
 
 
 def graph_of(fn: Any, *types: str) -> Graph:
@@ -84,6 +85,17 @@ BETWEEN = {
         nearest_mode="floor",
     ),
     "constant": lambda x: raw.Add(x, zoo.ramp(2, 16, 12, 12)),
+    "rows and columns": lambda x: raw.Slice(x, i64(1, 9), i64(7, 0), i64(2, -1), i64(2, -3)),
+    "one image": lambda x: raw.Slice(x, i64(1), i64(2)),
+    "all channels": lambda x: raw.Slice(x, i64(0, 0, 3), i64(2, 16, 9)),
+    "blocks of channels": lambda x: raw.Concat(
+        *(raw.Slice(x, i64(a), i64(b), i64(1)) for a, b in ((-block_size(), 99), (-99, block_size()))),
+        axis=1,  # type: ignore[operator]
+    ),
+    "two images": lambda x: raw.Slice(raw.Concat(x, raw.Tanh(x), axis=-4), i64(0), i64(4), i64(0), i64(2)),
+    "padding": lambda x: raw.Pad(x, i64(0, 0, 1, 0, 0, 0, 0, -2)),
+    "padding with a number": lambda x: raw.Pad(x, i64(0, 0, 1, 0, 1, 0, 0, 2), np.float32(3)),
+    "padding with a mirror": lambda x: raw.Pad(x, i64(0, 0, 2, 1, 0, 0, 2, 1), mode="reflect"),
 }
 
 
@@ -93,8 +105,82 @@ def test_what_lies_between_convolutions_stays_in_blocks(kind: str) -> None:
     assert (found["ReorderInput"], found["ReorderOutput"], found["Conv"]) == (1, 1, 2)
 
 
+def normalized(x: Any, b: Any, **attributes: Any) -> Any:
+    corner = raw.Reshape(raw.Slice(x, i64(0, 0, 0, 0), i64(1, 16, 1, 1)), i64(16))
+    flat = raw.Reshape(b, i64(16))
+    attributes = {"training_mode": 1, "momentum": 0.0, "epsilon": 0.01, **attributes}
+    outputs = attributes.pop("outputs", 3)
+    return raw.BatchNormalization(x, raw.Exp(flat), flat, corner, raw.Neg(corner), outputs=outputs, **attributes)
+
+
+def statistics(x: Any, b: Any) -> Any:
+    """What a gradient of batch normalisation is made of."""
+    y, mean, variance = normalized(x, b)
+    away = raw.Sub(x, raw.Unsqueeze(mean, i64(1, 2)))
+    total = raw.ReduceSum(raw.Mul(y, away), i64(0, 2, 3), keepdims=0)
+    slope = raw.Unsqueeze(raw.Mul(total, variance), i64(1, 2))
+    return raw.Add(raw.Mul(y, b), raw.Add(raw.Mul(away, slope), b))
+
+
+# What is done, and the convolutions and pools that it becomes.
+BY_CHANNEL: dict[str, Any] = {
+    "shift": (lambda x, b: raw.Add(x, b), 0, 0),  # goes into the convolution before it
+    "shift of what is used twice": (lambda x, b: raw.Mul(raw.Add(x, b), x), 1, 0),
+    "scale": (lambda x, b: raw.Mul(raw.Unsqueeze(b, i64(0)), x), 1, 0),
+    "scale and shift": (lambda x, b: raw.Add(raw.Mul(x, b), b), 1, 0),
+    "difference": (lambda x, b: raw.Sub(x, b), 0, 0),
+    "difference from": (lambda x, b: raw.Sub(b, x), 1, 0),
+    "sum": (lambda x, b: raw.Add(x, raw.Mul(x, b)), 1, 0),
+    "sum of two for itself": (lambda x, b: raw.Add(raw.Mul(x, b), raw.Tanh(x)), 1, 0),
+    "clip": (lambda x, b: raw.Clip(raw.Mul(x, b), np.float32(0), np.float32(6)), 1, 0),
+    "pixels": (lambda x, b: raw.Mul(x, zoo.ramp(1, 1, 12, 12)), 0, 0),
+    "normalisation": (lambda x, b: normalized(x, b)[0], 3, 1),
+    "gradient of a normalisation": (statistics, 7, 1),  # x - mean stands there twice until equal nodes are merged
+}
+
+
+@pytest.mark.parametrize("kind", BY_CHANNEL)
+def test_numbers_for_each_channel_or_pixel_in_blocks(kind: str) -> None:
+    fn, convolutions, pools = BY_CHANNEL[kind]
+    graph = graph_of(lambda x, w, b: conv(fn(conv(x, w), b), w), IMAGE, KERNEL, "float32[16, 1, 1]")
+    found = blocks(graph)
+    assert (found["ReorderInput"], found["ReorderOutput"]) == (1, 1)
+    assert (found["Conv"], found["GlobalAveragePool"]) == (2 + convolutions, pools)
+
+
+def test_normalisations_that_stay() -> None:
+    for attributes in ({"momentum": 0.5}, {"training_mode": 0, "outputs": 1}):
+        graph = graph_of(
+            lambda x, w, b, more=attributes: conv(keep_first(normalized(conv(x, w), b, **more)), w),
+            IMAGE,
+            KERNEL,
+            "float32[16, 1, 1]",
+        )
+        found = blocks(graph)
+        assert found["ReorderOutput"] == 2
+
+
+def keep_first(values: Any) -> Any:
+    return values[0] if isinstance(values, tuple) else values
+
+
+def test_a_sum_with_what_is_needed_again_stays() -> None:
+    def fn(x: Any, w: Any) -> Any:
+        y = raw.Tanh(conv(x, w))
+        return conv(raw.Mul(raw.Add(conv(y, w), y), y), w)
+
+    graph = graph_of(fn, IMAGE, KERNEL)
+    blocks(graph)
+    assert "Add" in [n.op for n in graph]
+
+
 OUT = {
-    "bias": lambda x, b: raw.Add(x, b),
+    "some channels": lambda x, b: raw.Concat(*[raw.Slice(x, i64(4), i64(12), i64(1))] * 2, axis=1),
+    "rows of two": lambda x, b: raw.Concat(x, x, axis=2),
+    "channels turned round": lambda x, b: raw.Slice(x, i64(-1), i64(-99), i64(1), i64(-1)),
+    "more channels": lambda x, b: raw.Slice(raw.Pad(x, i64(0, 1, 0, 0, 0, 0, 0, 0)), i64(1), i64(17), i64(1)),
+    "quotient": lambda x, b: raw.Div(x, b),
+    "one row": lambda x, b: raw.Add(x, zoo.ramp(1, 12)),
     "cumulative sum": lambda x, b: raw.CumSum(x, np.int64(1)),
     "softmax": lambda x, b: raw.Softmax(x, axis=1),
     "mean of channels": lambda x, b: raw.Sub(x, raw.ReduceMean(x, i64(1), keepdims=1)),
@@ -127,6 +213,27 @@ def test_what_stays(kind: str) -> None:
     graph = graph_of(fn, *types)
     before = str(graph)
     assert Blocks().run(graph) == 0 and str(graph) == before
+
+
+def test_a_first_convolution_reads_the_ordinary_layout() -> None:
+    types = "float32[2, 3, 12, 12]", "float32[16, 3, 3, 3]", KERNEL, "float32[16]"
+    graph = graph_of(lambda x, v, w, b: conv(raw.Relu(conv(x, v, b)), w), *types)
+    assert blocks(graph) == {"Conv": 2, "ReorderOutput": 1}
+
+
+@pytest.mark.parametrize("pads", [(0, 0, 0, 0), (1, 1, 1, 1)])
+def test_a_kernel_that_lies_in_blocks_is_arranged_from_there(pads: tuple[int, ...]) -> None:
+    """As in the gradient of a kernel, where batch and channels change places."""
+
+    def fn(x: Any, w: Any) -> Any:
+        y = raw.Tanh(conv(x, w))
+        kernel = raw.Slice(y, i64(0, 0), i64(10, 10), i64(2, 3))
+        return raw.Conv(raw.Transpose(x, perm=(1, 0, 2, 3)), raw.Transpose(kernel, perm=(1, 0, 2, 3)), pads=pads)
+
+    graph = graph_of(fn, "float32[32, 16, 12, 12]", "float32[64, 16, 3, 3]")
+    assert blocks(graph)["Conv"] == 2
+    Dce().run(graph)
+    assert [n.op for n in graph].count("ReorderOutput") == 1, "only the result leaves the blocks"
 
 
 def test_truth_values_are_never_reordered() -> None:
@@ -166,7 +273,7 @@ def test_gradients_of_biases_and_kernels_read_blocks() -> None:
         return raw.ReduceSum(y, i64(0, 2, 3), keepdims=0), raw.Transpose(y, perm=(1, 0, 2, 3)), conv(y, w)
 
     found = blocks(graph_of(fn, IMAGE, KERNEL))
-    assert found["ReorderOutput"] == 1
+    assert found["ReorderOutput"] == 2, "the transpose is fast from the ordinary layout only"
 
 
 def test_a_named_batch() -> None:

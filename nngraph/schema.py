@@ -31,7 +31,9 @@ __all__ = [
     "infer_types",
     "loop_count",
     "lowest_opset",
+    "remembered",
     "schema_of",
+    "signature",
 ]
 
 T = TypeVar("T")
@@ -117,11 +119,12 @@ _KNOWN_LIMIT = 20_000
 def _onnx_infer(node: Node) -> list[TensorType]:
     if node.subgraphs:
         return _onnx_infer_anew(node)
-    return list(_remembered(_KNOWN, _signature(node), lambda: tuple(_onnx_infer_anew(node))))
+    known = remembered(_KNOWN, signature(node), lambda: tuple(_onnx_infer_anew(node)))
+    return list(known)
 
 
-def _remembered(memory: dict[Any, T], key: Any, make: Callable[[], T]) -> T:
-    """Return what was made for a key before, or make it."""
+def remembered(memory: dict[Any, T], key: Any, make: Callable[[], T]) -> T:
+    """Return what was made for a key before, or make it; a memory that is full starts anew."""
     known = memory.get(key)
     if known is None:
         if len(memory) >= _KNOWN_LIMIT:
@@ -130,7 +133,7 @@ def _remembered(memory: dict[Any, T], key: Any, make: Callable[[], T]) -> T:
     return known
 
 
-def _signature(node: Node) -> Any:
+def signature(node: Node) -> Any:
     """Everything on which ONNX's inference of a node depends."""
     inputs = tuple(None if v is None else (v.type, _data_key(node, v)) for v in node.inputs)
     return node.op, node.domain, inputs, _attributes_key(node), len(node.outputs)
@@ -297,7 +300,7 @@ def lowest_opset(node: Node, floor: int = 13) -> int:
         return _lowest_opset_anew(node, floor)
     dtypes = tuple(tuple(None if v is None else v.dtype for v in values) for values in (node.inputs, node.outputs))
     key = node.op, floor, dtypes, _attributes_key(node)
-    return _remembered(_LOWEST, key, lambda: _lowest_opset_anew(node, floor))
+    return remembered(_LOWEST, key, lambda: _lowest_opset_anew(node, floor))
 
 
 _LOWEST: dict[Any, int] = {}

@@ -187,10 +187,7 @@ class Node:
     @property
     def is_opaque(self) -> bool:
         """Whether something that is no tensor of known rank goes in or comes out."""
-        for value in (*self.inputs, *self.outputs):  # a loop, because it is asked so often
-            if value is not None and isinstance(value.type, OpaqueType):
-                return True
-        return False
+        return any(v is not None and isinstance(v.type, OpaqueType) for v in (*self.inputs, *self.outputs))
 
     @property
     def next(self) -> Node | None:

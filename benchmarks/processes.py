@@ -26,6 +26,8 @@ def environment_of(peer: Peer, threads: int) -> dict[str, str]:
     limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), count)
     ours = {"NNGRAPH_THREADS": count, "NNGRAPH_DEVICE": "cpu", "ORT_DISABLE_TELEMETRY": "1"}
     quiet = {"PYTHONWARNINGS": "ignore", "TQDM_DISABLE": "1", "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+    # Installed packages have their byte code; nngraph, which runs from its folder, may write its own.
+    quiet["PYTHONDONTWRITEBYTECODE"] = ""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     return {**os.environ, **limits, **ours, **quiet, "PYTHONPATH": path, **peer.environ}
 

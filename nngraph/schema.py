@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx
@@ -31,8 +31,12 @@ __all__ = [
     "infer_types",
     "loop_count",
     "lowest_opset",
+    "remembered",
     "schema_of",
+    "signature",
 ]
+
+T = TypeVar("T")
 
 OPSET = 26
 """The one opset of the graph: the newest that onnxruntime 1.31 executes. Exports may ask for an older one."""
@@ -115,21 +119,28 @@ _KNOWN_LIMIT = 20_000
 def _onnx_infer(node: Node) -> list[TensorType]:
     if node.subgraphs:
         return _onnx_infer_anew(node)
-    key = _signature(node)
-    known = _KNOWN.get(key)
-    if known is None:
-        known = tuple(_onnx_infer_anew(node))
-        if len(_KNOWN) >= _KNOWN_LIMIT:
-            _KNOWN.clear()
-        _KNOWN[key] = known
+    known = remembered(_KNOWN, signature(node), lambda: tuple(_onnx_infer_anew(node)))
     return list(known)
 
 
-def _signature(node: Node) -> Any:
+def remembered(memory: dict[Any, T], key: Any, make: Callable[[], T]) -> T:
+    """Return what was made for a key before, or make it; a memory that is full starts anew."""
+    known = memory.get(key)
+    if known is None:
+        if len(memory) >= _KNOWN_LIMIT:
+            memory.clear()
+        known = memory[key] = make()
+    return known
+
+
+def signature(node: Node) -> Any:
     """Everything on which ONNX's inference of a node depends."""
     inputs = tuple(None if v is None else (v.type, _data_key(node, v)) for v in node.inputs)
-    attributes = tuple((k, _attribute_key(a)) for k, a in sorted(node.attributes.items()))
-    return node.op, node.domain, inputs, attributes, len(node.outputs)
+    return node.op, node.domain, inputs, _attributes_key(node), len(node.outputs)
+
+
+def _attributes_key(node: Node) -> Any:
+    return tuple((k, _attribute_key(a)) for k, a in sorted(node.attributes.items()))
 
 
 def _attribute_key(attribute: Any) -> Any:
@@ -285,6 +296,17 @@ def lowest_opset(node: Node, floor: int = 13) -> int:
     """
     if node.domain != "":
         return floor
+    if node.subgraphs:
+        return _lowest_opset_anew(node, floor)
+    dtypes = tuple(tuple(None if v is None else v.dtype for v in values) for values in (node.inputs, node.outputs))
+    key = node.op, floor, dtypes, _attributes_key(node)
+    return remembered(_LOWEST, key, lambda: _lowest_opset_anew(node, floor))
+
+
+_LOWEST: dict[Any, int] = {}
+
+
+def _lowest_opset_anew(node: Node, floor: int) -> int:
     best = OPSET
     for version in reversed(_history().get((node.op, ""), ())):
         if not _expresses(node, version):

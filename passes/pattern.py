@@ -44,6 +44,12 @@ class Call:
     attributes: dict[str, Any]
     domain: str = ""
     bind: str = ""
+    demanding: tuple[Pattern, ...] = field(init=False)
+    """The inputs that not every value matches."""
+
+    def __post_init__(self) -> None:
+        demanding = tuple(p for p in self.inputs if p is not None and not isinstance(p, Variable))
+        object.__setattr__(self, "demanding", demanding)
 
     @property
     def op_id(self) -> str:
@@ -54,7 +60,7 @@ class Call:
         """Tell at a glance, without regard to order or variables, whether the pattern may be found at a node."""
         if node.op != self.op or node.domain != self.domain:
             return False
-        return all(_is_among(pattern, node.inputs) for pattern in self.inputs)
+        return all(_is_among(pattern, node.inputs) for pattern in self.demanding)
 
 
 def _is_among(pattern: Pattern | None, values: tuple[Value | None, ...]) -> bool:

@@ -138,11 +138,10 @@ class PatternRule(Rule):
     def apply(self, node: Node, op: Builder) -> Result:
         """Look for the pattern at a node, check it, and build the replacement."""
         refusal: Refusal | None = None
-        attempt = Attempt(node)
         for call in self._traced:
             if not call.may_match(node):
                 continue
-            for match in attempt.matches(call):
+            for match in Attempt(node).matches(call):
                 refusal = self._refusal(match)
                 if refusal is None:
                     return self.rewrite(op, match)

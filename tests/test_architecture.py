@@ -39,7 +39,7 @@ FACADE = "nngraph"
 ALLOWED_IMPORTERS: dict[str, tuple[str, ...]] = {
     "onnx": ("nngraph.schema", "nngraph.proto", "nngraph.serde", "nngraph.runtime", "exporters"),
     "onnxruntime": ("nngraph.runtime",),
-    "networkx": ("nngraph.ir.nx", "passes"),
+    "networkx": ("nngraph.ir.nx",),
     "torch": (),
     "tensorflow": (),
     "jax": (),

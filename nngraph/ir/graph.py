@@ -86,7 +86,7 @@ class Value(ArrayOperators):
     @property
     def is_output(self) -> bool:
         """Whether the value is an output of its graph."""
-        return self in self.graph._output_counts
+        return self in self.graph._output_slots
 
     @property
     def users(self) -> list[Node]:
@@ -132,7 +132,19 @@ class Value(ArrayOperators):
 class Node:
     """One operation: an ONNX operator, or a composite operator of domain ``nngraph``."""
 
-    __slots__ = ("_next", "_prev", "attributes", "domain", "graph", "inputs", "name", "op", "origin", "outputs")
+    __slots__ = (
+        "_has_subgraphs",
+        "_next",
+        "_prev",
+        "attributes",
+        "domain",
+        "graph",
+        "inputs",
+        "name",
+        "op",
+        "origin",
+        "outputs",
+    )
 
     def __init__(
         self,
@@ -150,6 +162,8 @@ class Node:
         self.inputs: tuple[Value | None, ...] = tuple(inputs)
         self.outputs: tuple[Value, ...] = ()
         self.attributes: dict[str, Any] = dict(attributes)
+        # Every pass asks every node, and hardly any has one.
+        self._has_subgraphs = any(isinstance(a, Graph) for a in attributes.values()) if attributes else False
         self.origin = origin
         self.graph: Graph | None = None
         self._prev: Node | None = None
@@ -168,7 +182,7 @@ class Node:
     @property
     def subgraphs(self) -> list[Graph]:
         """The graphs among the attributes."""
-        return [a for a in self.attributes.values() if isinstance(a, Graph)]
+        return [a for a in self.attributes.values() if isinstance(a, Graph)] if self._has_subgraphs else []
 
     @property
     def is_opaque(self) -> bool:
@@ -236,7 +250,7 @@ class Graph:
         self.constants: dict[Value, None] = {}
         self.metadata: dict[str, str] = {}
         self.domains: dict[str, int] = {}  # opset versions of operator domains other than ai.onnx
-        self._output_counts: dict[Value, int] = {}
+        self._output_slots: dict[Value, list[int]] = {}  # where in `outputs` a value stands
         self._names: _Names = parent._names if parent is not None else _Names()
         self._first: Node | None = None
         self._last: Node | None = None
@@ -280,7 +294,7 @@ class Graph:
         """The nodes of the graph and, recursively, of the subgraphs."""
         for node in self:
             yield node
-            if node.attributes:  # most nodes have none
+            if node._has_subgraphs:
                 for sub in node.subgraphs:
                     yield from sub.all_nodes()
 
@@ -463,16 +477,18 @@ class Graph:
         self.output_names = list(names) if names is not None else [v.name for v in values]
         if len(self.output_names) != len(self.outputs):
             raise ValueError(f"{len(self.outputs)} outputs need as many names, got {len(self.output_names)}")
-        self._output_counts = {}
-        for value in values:
-            self._output_counts[value] = self._output_counts.get(value, 0) + 1
+        self._output_slots = {}
+        for slot, value in enumerate(values):
+            self._output_slots.setdefault(value, []).append(slot)
 
     def _replace_output(self, old: Value, new: Value) -> None:
         # Not by set_outputs: a training step returns every weight, and each of them may be replaced.
         if new.graph is not self:
             raise ValueError(f"graph {self.name!r} cannot return {new.name!r}, a value of graph {new.graph.name!r}")
-        self.outputs = [new if v is old else v for v in self.outputs]
-        self._output_counts[new] = self._output_counts.get(new, 0) + self._output_counts.pop(old)
+        slots = self._output_slots.pop(old)
+        for slot in slots:
+            self.outputs[slot] = new
+        self._output_slots.setdefault(new, []).extend(slots)
 
     # -- copying ---------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from nngraph.ir import Dim, Graph, Node, OpaqueType, Origin, TensorType, Value, 
 from nngraph.ir.types import dims_compatible
 from nngraph.registry import COMPOSITE_DOMAIN, OpDef, op_def
 from nngraph.runtime import run_node
-from nngraph.schema import infer_types
+from nngraph.schema import infer_types, remembered, signature
 
 if TYPE_CHECKING:
     from nngraph.ops.variable import Variable
@@ -388,6 +388,22 @@ def _suspended() -> Iterator[None]:
 
 def infer_composite(node: Node, outputs: int | None = None) -> list[TensorType]:
     """Return the output types of a composite by tracing its portable form."""
+    stored = [v.data for v in node.inputs if v is not None and v.data is not None]
+    if any(data.size > _SMALL or data.dtype == object for data in stored) or node.subgraphs:
+        return _infer_composite_anew(node, outputs)
+    contents = tuple(data.tobytes() for data in stored)
+    key = op_def(node.op, node.domain).expand, outputs, contents, signature(node)
+    known = remembered(_COMPOSITES, key, lambda: tuple(_infer_composite_anew(node, outputs)))
+    return list(known)
+
+
+_COMPOSITES: dict[Any, tuple[TensorType, ...]] = {}
+
+_SMALL = 64
+"""Constants of at most so many elements are part of what is remembered; with larger ones nothing is."""
+
+
+def _infer_composite_anew(node: Node, outputs: int | None) -> list[TensorType]:
     entry = op_def(node.op, node.domain)
     if entry.expand is None:
         raise ValueError(f"operator {node.op_id!r} is not defined")

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import count
-from typing import Any
-
-import networkx as nx
-
 from nngraph.ir import Node, Value
+from passes.layout.cut import SINK, SOURCE, Network
 from passes.layout.forms import Forms
 
 __all__ = ["choose"]
@@ -20,7 +16,8 @@ _PER_FLIP = 1
 
 _SCALE = 1000
 
-_ZERO, _ONE = "form 0", "form 1"
+_SIDES = (SOURCE, SINK)
+"""The node of the network that stands for each form."""
 
 
 def choose(forms: Forms) -> list[Node]:
@@ -28,17 +25,18 @@ def choose(forms: Forms) -> list[Node]:
     gains = any(how.gain for how in forms.free.values())
     if not forms.free or not (forms.links or gains):
         return []
-    network = nx.DiGraph()
-    network.add_nodes_from((_ZERO, _ONE))
+    network = Network()
+    places = {node: network.add_node() for node in forms.free}
     for node, how in forms.free.items():
         # Cutting the first edge puts the node into form 1, cutting the second into form 0.
-        network.add_edge(_ZERO, node, capacity=_SCALE * max(-how.gain, 0) + _PER_FLIP * (forms.recorded[node] == 0))
-        network.add_edge(node, _ONE, capacity=_SCALE * max(how.gain, 0) + _PER_FLIP * (forms.recorded[node] == 1))
-    fresh = count()
+        zero = _SCALE * max(-how.gain, 0) + _PER_FLIP * (forms.recorded[node] == 0)
+        one = _SCALE * max(how.gain, 0) + _PER_FLIP * (forms.recorded[node] == 1)
+        network.add_edge(SOURCE, places[node], zero)
+        network.add_edge(places[node], SINK, one)
     for source, members in _tensors(forms).items():
-        _add_tensor(network, forms, source, members, fresh)
-    _, (zeros, _) = nx.minimum_cut(network, _ZERO, _ONE, flow_func=nx.algorithms.flow.boykov_kolmogorov)
-    return [node for node in forms.free if forms.recorded[node] != (0 if node in zeros else 1)]
+        _add_tensor(network, places, forms, source, members)
+    _, ones = network.cut()
+    return [node for node, place in places.items() if forms.recorded[node] != ones[place]]
 
 
 def _tensors(forms: Forms) -> dict[Value, list[Value]]:
@@ -49,32 +47,36 @@ def _tensors(forms: Forms) -> dict[Value, list[Value]]:
     return found
 
 
-def _add_tensor(network: Any, forms: Forms, source: Value, members: list[Value], fresh: Any) -> None:
+def _add_tensor(network: Network, places: dict[Node, int], forms: Forms, source: Value, members: list[Value]) -> None:
     """Charge one turn when any user wants the tensor in another form than its producer makes it."""
     producer = source.producer
     moves = producer in forms.free and forms.free[producer].moves
-    made: Any = producer if moves else (_ZERO, _ONE)[forms.form[source]]
-    wanted = dict.fromkeys(user for value in members for user in _users(forms, value))
+    made = places[producer] if moves else _SIDES[forms.form[source]]  # type: ignore[index]
+    wanted = dict.fromkeys(user for value in members for user in _users(places, forms, value))
     wanted.pop(made, None)
     if not wanted:
         return
     cost = forms.layouts.cost(source, forms.form[source])
-    # An edge without a capacity cannot be cut.
-    capacity = {} if cost is None else {"capacity": _SCALE * (_PER_TURN + cost)}
-    to_one, to_zero = next(fresh), next(fresh)
-    if made != _ONE:
-        network.add_edge(made, to_one, **capacity)
-        network.add_edges_from((to_one, user) for user in wanted if user != _ZERO)
-    if made != _ZERO:
-        network.add_edge(to_zero, made, **capacity)
-        network.add_edges_from((user, to_zero) for user in wanted if user != _ONE)
+    capacity = None if cost is None else _SCALE * (_PER_TURN + cost)
+    if made != SINK:
+        to_one = network.add_node()
+        network.add_edge(made, to_one, capacity)
+        for user in wanted:
+            if user != SOURCE:
+                network.add_edge(to_one, user)
+    if made != SOURCE:
+        to_zero = network.add_node()
+        network.add_edge(to_zero, made, capacity)
+        for user in wanted:
+            if user != SINK:
+                network.add_edge(user, to_zero)
 
 
-def _users(forms: Forms, value: Value) -> list[Any]:
-    found: list[Any] = []
-    fixed = (_ZERO, _ONE)[forms.form[value]]
+def _users(places: dict[Node, int], forms: Forms, value: Value) -> list[int]:
+    found: list[int] = []
+    fixed = _SIDES[forms.form[value]]
     for user, slot in value.uses:
         if user in forms.links:
             continue
-        found.append(user if user in forms.free and slot in forms.free[user].slots else fixed)
+        found.append(places[user] if user in forms.free and slot in forms.free[user].slots else fixed)
     return [*found, fixed] if value.is_output else found

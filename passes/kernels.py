@@ -158,6 +158,7 @@ def _turned(op: Builder, x: Value) -> Value:
 
 _MANY_ROWS = 1024
 
+
 class FewerAxes(LocalRule):
     """``Transpose(x) = Reshape(Transpose(Reshape(x)))`` where axes of size 1 are left out and neighbours stay together.
 

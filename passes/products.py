@@ -49,7 +49,7 @@ class _Product:
     def build(self, op: Builder, type: TensorType) -> Value:
         """Make the node."""
         if self.alpha == 1 and not any(self.turned):
-            return op.MatMul(*self.factors)  # type: ignore[no-any-return]
+            return op.MatMul(*self.factors)
         a, b = map(int, self.turned)
         value: Value = op.node(
             "FusedMatMul", self.factors, transA=a, transB=b, alpha=self.alpha, _domain=_DOMAIN, _types=[type]

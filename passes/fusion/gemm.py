@@ -122,57 +122,8 @@ class AddIntoGemm(PatternRule):
         return value
 
 
-class AddIntoViewedGemm(LocalRule):
-    """``Reshape(Gemm(a, b)) + c = Reshape(Gemm(a, b, Reshape(c)))`` for c as large as the product.
-
-    So are the gradients of one value that several projections take: each adds itself to those before.
-    """
-
-    roots = ("Add",)
-    examples = (
-        example(
-            lambda a, b, c: raw.Add(raw.Reshape(raw.Gemm(a, b, transB=1), np.array([2, 3, 5])), c),
-            "float32[6, 4]",
-            "float32[5, 4]",
-            "float32[2, 3, 5]",
-        ),
-        example(
-            lambda a, b, c: raw.Add(c, raw.Reshape(raw.Gemm(a, b), np.array([2, 3, 5]))),
-            "float32[6, 4]",
-            "float32[4, 5]",
-            "float32[3, 5]",
-            refuses="the sum does not have the product's size",
-        ),
-        example(
-            lambda a, b, c: (lambda p: (raw.Add(p, c), raw.Exp(p)))(raw.Reshape(raw.Gemm(a, b), np.array([2, 2, 4]))),
-            "float32[4, 4]",
-            "float32[4, 4]",
-            "float32[2, 2, 4]",
-            refuses="the product is needed otherwise",
-        ),
-    )
-
-    def apply(self, node: Node, op: Builder) -> Result:
-        refusal: Refusal | None = None
-        for slot in (0, 1):
-            view, other = node.inputs[slot], node.inputs[1 - slot]
-            gemm = _viewed_gemm(view)
-            if view is None or other is None or gemm is None:
-                continue
-            if not _is_alone(view):
-                refusal = Refusal("the product is needed otherwise", view)
-                continue
-            if other.shape != view.shape or not view.type.is_static:
-                refusal = Refusal("the sum does not have the product's size", other)
-                continue
-            attributes = {k: v for k, v in gemm.attributes.items() if k != "beta"}
-            total = op.node("Gemm", [*gemm.inputs, _as_shape(op, other, gemm.output)], **attributes)
-            return _as_shape(op, total, view)
-        return refusal
-
-
-class FactorIntoViewedGemm(LocalRule):
-    """``Reshape(Gemm(a, b)) · c = Reshape(Gemm(a, b, alpha=c))`` for a number c."""
+class FactorIntoGemm(LocalRule):
+    """``Gemm(a, b) · c = Gemm(a, b, alpha=c)`` for a number c in single precision, also through a Reshape."""
 
     roots = ("Mul",)
     examples = (
@@ -181,10 +132,9 @@ class FactorIntoViewedGemm(LocalRule):
             "float32[6, 4]",
             "float32[5, 4]",
         ),
+        example(lambda a, b: raw.Mul(np.float32(2), raw.Gemm(a, b)), "float32[6, 4]", "float32[4, 5]"),
         example(
-            lambda a, b: raw.Mul(
-                raw.Reshape(raw.Gemm(a, b), np.array([2, 3, 5])), np.full((2, 1, 1, 1), 2, np.float32)
-            ),
+            lambda a, b: raw.Mul(raw.Gemm(a, b), np.full((2, 1, 1), 2, np.float32)),
             "float32[6, 4]",
             "float32[4, 5]",
             refuses="the product is spread",
@@ -201,39 +151,28 @@ class FactorIntoViewedGemm(LocalRule):
 
     def apply(self, node: Node, op: Builder) -> Result:
         for slot in (0, 1):
-            view, factor = node.inputs[slot], splat(node.inputs[1 - slot])
-            gemm = _viewed_gemm(view)
-            if view is None or factor is None or gemm is None:
+            value, factor = node.inputs[slot], splat(node.inputs[1 - slot])
+            product = _viewed(value)
+            gemm = product.producer if product is not None else None
+            if value is None or product is None or factor is None or gemm is None or gemm.op_id != "Gemm":
                 continue
-            if view.shape != node.output.shape or not view.type.is_static:
-                return Refusal("the product is spread", view)
-            if not _is_alone(view):
-                return Refusal("the product is needed otherwise", view)
+            if len(gemm.inputs) > 2 or value.dtype != "float32" or not value.type.is_static:
+                continue
+            if value.shape != node.output.shape:
+                return Refusal("the product is spread", value)
+            if any(len(v.uses) > 1 or v.is_output for v in (value, product)):
+                return Refusal("the product is needed otherwise", value)
             attributes = {**gemm.attributes, "alpha": gemm.attributes.get("alpha", 1.0) * factor}
-            return _as_shape(op, op.node("Gemm", gemm.inputs, **attributes), view)
+            scaled: Value = op.node("Gemm", gemm.inputs, **attributes)
+            target = reshape_target(value.shape)
+            return scaled if product is value or target is None else reshaped(op, scaled, target)
         return None
 
 
-def _viewed_gemm(value: Value | None) -> Node | None:
-    """Return the Gemm without a sum whose product, in another shape, the value is."""
+def _viewed(value: Value | None) -> Value | None:
+    """Return what a value is a Reshape of, or else the value."""
     made = value.producer if value is not None else None
-    product = made.inputs[0] if made is not None and made.op_id == "Reshape" else None
-    gemm = product.producer if product is not None else None
-    if gemm is None or gemm.op_id != "Gemm" or len(gemm.inputs) > 2 or not is_float(gemm.output.dtype):
-        return None
-    return gemm if gemm.output.type.is_static else None
-
-
-def _is_alone(view: Value) -> bool:
-    """Whether a view of a product and the product are used once each."""
-    assert view.producer is not None
-    return not any(len(v.uses) > 1 or v.is_output for v in (view, view.producer.inputs[0]) if v is not None)
-
-
-def _as_shape(op: Builder, value: Value, like: Value) -> Value:
-    target = reshape_target(like.shape)
-    assert target is not None
-    return reshaped(op, value, target)
+    return made.inputs[0] if made is not None and made.op_id == "Reshape" else value
 
 
 class ScaleIntoWeights(PatternRule):
@@ -293,7 +232,6 @@ class ScaleIntoWeights(PatternRule):
 RULES: tuple[Rule, ...] = (
     ScaleIntoWeights(),
     AddIntoGemm(),
-    AddIntoViewedGemm(),
-    FactorIntoViewedGemm(),
+    FactorIntoGemm(),
     TransposeIntoGemm(),
 )

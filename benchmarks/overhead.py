@@ -2,10 +2,10 @@
 
     python benchmarks/overhead.py [--rounds 7] [--json]
 
-Calls of a session and the copying of a batch's rows into the bound buffers are timed inside `fit` and `predict`; the
-rest is Python. Python and copying are processor time of the calling thread, which other programs hardly lengthen; the
-runtime is wall time, because it uses several threads. A training step's cost is the slope between a short and a long
-epoch, so that what an epoch costs once does not count. Medians over rounds.
+Calls of a session and the copying of a generator's batches into the bound buffers are timed inside `fit` and `predict`;
+the rest is Python. Python and copying are processor time of the calling thread, which other programs hardly lengthen;
+the runtime is wall time, because it uses several threads, and over arrays it also gathers the rows. A training step's
+cost is the slope between a short and a long epoch, so that what an epoch costs once does not count. Medians.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 import onnxruntime
 
 import nngraph
-from nngraph.data import ArrayAdapter
 from nngraph.layers import Dense, Dropout
+from nngraph.models.steps import CompiledStep
 
 BATCH = 128
 SHORT, LONG = 100, 500
@@ -70,7 +71,7 @@ def costs_of(call: Callable[[], Any]) -> np.ndarray:
     session = onnxruntime.InferenceSession
     with (
         metered((session, "run"), (session, "run_with_iobinding")) as runtime,
-        metered((ArrayAdapter, "take_into")) as copying,
+        metered((CompiledStep, "fill")) as copying,
     ):
         start = time.thread_time()
         call()
@@ -95,16 +96,32 @@ def data(steps: int, features: int) -> tuple[np.ndarray, np.ndarray]:
     return generator.random((rows, features), dtype="float32"), generator.integers(0, 10, rows)
 
 
-def step_costs(model: Any, features: int, rounds: int) -> dict[str, float]:
-    """Return what one training step costs."""
-    short, long = data(SHORT, features), data(LONG, features)
-    model.fit(*short, batch_size=BATCH, verbose=0)  # traces, compiles
+def slope(call: Callable[[int], Any], rounds: int) -> dict[str, float]:
+    """Return what one more step costs; ``call`` takes the number of steps."""
+    call(SHORT)  # traces, compiles
     slopes = []
     for _ in range(rounds):
-        few = costs_of(lambda: model.fit(*short, batch_size=BATCH, verbose=0))
-        many = costs_of(lambda: model.fit(*long, batch_size=BATCH, verbose=0))
+        few, many = costs_of(lambda: call(SHORT)), costs_of(lambda: call(LONG))
         slopes.append((many - few) / (LONG - SHORT))
     return dict(zip(COSTS, np.median(slopes, axis=0).tolist(), strict=True))
+
+
+def step_costs(model: Any, features: int, rounds: int) -> dict[str, float]:
+    """Return what one training step over arrays costs."""
+    sizes = {steps: data(steps, features) for steps in (SHORT, LONG)}
+    return slope(lambda steps: model.fit(*sizes[steps], batch_size=BATCH, verbose=0), rounds)
+
+
+def generator_costs(model: Any, features: int, rounds: int) -> dict[str, float]:
+    """Return what one training step over a generator costs."""
+    batch = data(1, features)
+    return slope(lambda steps: model.fit(repeat(batch), steps_per_epoch=steps, verbose=0), rounds)
+
+
+def test_costs(model: Any, features: int, rounds: int) -> dict[str, float]:
+    """Return what one test step over arrays costs."""
+    sizes = {steps: data(steps, features) for steps in (SHORT, LONG)}
+    return slope(lambda steps: model.evaluate(*sizes[steps], batch_size=BATCH, verbose=0), rounds)
 
 
 def row_costs(ask: Callable[[], Any], rounds: int) -> dict[str, float]:
@@ -119,9 +136,12 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
 
-    model, row = mlp(), np.zeros((1, 784), "float32")
+    model, row, batch = mlp(), np.zeros((1, 784), "float32"), data(1, 784)
     report = {
         "step, MLP 784-128-10": step_costs(model, 784, options.rounds),
+        "the same, a generator": generator_costs(model, 784, options.rounds),
+        "test step": test_costs(model, 784, options.rounds),
+        "train_on_batch": row_costs(lambda: model.train_on_batch(*batch), options.rounds),
         "predict, one row": row_costs(lambda: model.predict(row, verbose=0), options.rounds),
         "predict_on_batch, one row": row_costs(lambda: model.predict_on_batch(row), options.rounds),
         "model(x), one row": row_costs(lambda: model(row), options.rounds),

@@ -58,6 +58,7 @@ __all__ = [
     "max_tensor_bytes",
     "on_clear_session",
     "override",
+    "prefetch",
     "reset_setting",
     "set_backend",
     "set_dtype_policy",
@@ -174,6 +175,13 @@ SETTINGS: dict[str, Setting] = {
         Setting("verify", "NNGRAPH_VERIFY", "0", _parse_bool, "Verify the graph between passes (slow)."),
         Setting("device", "NNGRAPH_DEVICE", "auto", _parse_device, "Where models run: auto, cpu or cuda."),
         Setting("threads", "NNGRAPH_THREADS", "0", _parse_count, "Threads of one operator; 0 is one for each core."),
+        Setting(
+            "prefetch",
+            "NNGRAPH_PREFETCH",
+            "0",
+            _parse_count,
+            "Batches of a generator or another iterable that a thread takes ahead of the steps; 0 is no thread.",
+        ),
         Setting("dump", "NNGRAPH_DUMP", None, _parse_path, "Directory that receives each graph as it is compiled."),
         Setting(
             "max_tensor_gib",
@@ -313,6 +321,11 @@ def device() -> str:
 def threads() -> int:
     """Return how many threads work on one operator, 0 for one on each core (``NNGRAPH_THREADS``)."""
     return setting("threads")
+
+
+def prefetch() -> int:
+    """Return how many batches of a generator a thread takes ahead of the steps (``NNGRAPH_PREFETCH``)."""
+    return setting("prefetch")
 
 
 def dump() -> Path | None:

@@ -20,12 +20,28 @@ from passes.autodiff import append_gradients
 __all__ = ["CompiledFunction", "compile_graph", "function", "grad", "gradients", "value_and_grad"]
 
 
-def compile_graph(graph: Graph, device: str | None = None, *, level: int = 2, capture: bool = False) -> Session:
-    """Run the pass pipeline on a graph (in place) and return a session for it; for ``capture`` see there."""
-    target = resolve_device(device or config.device())
-    unroll = config.cuda_unroll() if capture and target == "cuda" and config.cuda_graphs() else 0
-    PassManager(pipeline(target, level, unroll=unroll)).run(graph)
-    return Session(graph, target, capture=capture)
+def compile_graph(
+    graph: Graph,
+    device: str | None = None,
+    *,
+    level: int = 2,
+    target: str | None = None,
+    capture: bool = False,
+    share: bool = True,
+) -> Session:
+    """Run the pass pipeline on a graph (in place) and return a session for it.
+
+    Args:
+        graph: the graph.
+        device: where it runs; the configured device by default.
+        level: see :func:`passes.pipeline`.
+        target: whose forms the passes choose; the device's by default.
+        capture, share: see :class:`nngraph.runtime.Session`.
+    """
+    device = resolve_device(device or config.device())
+    unroll = config.cuda_unroll() if capture and device == "cuda" and config.cuda_graphs() else 0
+    PassManager(pipeline(target or device, level, unroll=unroll)).run(graph)
+    return Session(graph, device, capture=capture, share=share)
 
 
 def _is_array(x: Any) -> bool:

@@ -12,6 +12,7 @@ from nngraph.data.adapters import (
     make_adapter,
 )
 from nngraph.data.arrays import train_validation_split
+from nngraph.data.prefetch import prefetched
 from nngraph.data.py_dataset import PyDataset, Sequence
 from nngraph.data.weights import class_weight_to_sample_weights
 
@@ -26,5 +27,6 @@ __all__ = [
     "Sequence",
     "class_weight_to_sample_weights",
     "make_adapter",
+    "prefetched",
     "train_validation_split",
 ]

@@ -1,8 +1,9 @@
-"""Compiled steps: one training, test or prediction step of a model as one graph and one session run."""
+"""Compiled steps: one training or test step of a model as one graph and one session run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,30 @@ import numpy as np
 from nngraph import tree
 from nngraph.ir import Graph, TensorType, Value, numpy_dtype
 from nngraph.models.resident import ResidentData
-from nngraph.ops.trace import Trace
-from nngraph.runtime import BoundCall, BoundStep
+from nngraph.ops.trace import Trace, apply
+from nngraph.runtime import BoundStep, Cell
 from nngraph.transforms import compile_graph, state_of
 
-__all__ = ["CompiledStep", "LazyLogs", "PredictFunction", "describe", "trace_step"]
+__all__ = ["CompiledStep", "LazyLogs", "RowsStep", "describe", "signature", "trace_step"]
+
+
+def signature(data: Any, first: int = 0) -> Any:
+    """Return what batches must have in common to share a step, as a key: structure, dtypes, and sizes.
+
+    Args:
+        data: arrays and ``None``, nested in lists, tuples and dicts.
+        first: the first axis whose size matters.
+
+    >>> signature({"a": np.zeros((2, 3), "float32"), "b": None}, 1)
+    (('a', (dtype('float32'), (3,))), ('b', None))
+    """
+    if isinstance(data, np.ndarray):
+        return data.dtype, data.shape[first:]
+    if isinstance(data, Mapping):
+        return tuple([(key, signature(part, first)) for key, part in data.items()])
+    if isinstance(data, (list, tuple)):
+        return type(data), *[signature(part, first) for part in data]
+    return data
 
 
 def describe(data: Any) -> tuple[Any, list[TensorType]]:
@@ -33,9 +53,15 @@ def trace_step(
     structure: Any,
     types: Sequence[TensorType],
     name: str,
+    rows: int | None = None,
     resident: ResidentData | None = None,
 ) -> tuple[Graph, Trace, dict[str, Value]]:
-    """Trace ``fn`` on a batch of these types, which with ``resident`` the step takes from there by itself.
+    """Trace ``fn`` on a batch of these types.
+
+    Args:
+        fn, structure, types, name: see :class:`CompiledStep`.
+        rows: how many rows of its inputs the graph picks as its batch, by the numbers in an input ``"rows"``.
+        resident: where the graph takes its batch by itself instead.
 
     Returns:
         The graph, whose outputs are the logs and the assigned variables, the trace, and the logs by name.
@@ -47,6 +73,9 @@ def trace_step(
             inputs = [graph.add_input(f"data_{k}", t) for k, t in enumerate(types)]
         else:
             inputs, state["new_place"] = resident.add_inputs(graph, int(types[0].shape[0]))
+        if rows is not None:
+            numbers = graph.add_input("rows", TensorType("int64", (rows,)))
+            inputs = [apply("Gather", v, numbers, axis=0) for v in inputs]
         result = fn(tree.map_structure(lambda k: inputs[k], structure, none_is_leaf=False))
         logs = {
             key: value if isinstance(value, Value) else trace.constant(np.asarray(getattr(value, "value", value)))
@@ -84,11 +113,11 @@ class LazyLogs(Mapping[str, float]):
 
 
 class CompiledStep:
-    """A step for batches of one shape.
+    """A step for batches of one shape, which lie in buffers.
 
     Args:
         fn: ``model.train_step`` or ``model.test_step``.
-        structure, types: see :func:`describe`.
+        structure, types: the batch, see :func:`describe`.
         name: the graph's name.
         device: where it runs.
         resident: the data, where the step takes its rows from there; its buffers need not be filled then.
@@ -103,15 +132,26 @@ class CompiledStep:
         device: str | None = None,
         resident: ResidentData | None = None,
     ) -> None:
-        graph, trace, logs = trace_step(fn, structure, types, name, resident)
         names = [f"data_{k}" for k in range(len(types))]
-        state = [*state_of(trace), *(resident.state if resident is not None else ())]
-        session = compile_graph(graph, device, capture=True)
-        self.step = BoundStep(session, state, names, [f"log:{k}" for k in logs])
+        state = resident.state if resident is not None else []
+        self._bind(trace_step(fn, structure, types, name, resident=resident), names, state=state, device=device)
         # An input that no node needs was pruned; its data goes nowhere.
         self.buffers = [
             self.step.data[n] if n in self.step.data else _empty(t) for n, t in zip(names, types, strict=True)
         ]
+
+    def _bind(
+        self,
+        traced: tuple[Graph, Trace, dict[str, Value]],
+        data: Sequence[str],
+        *,
+        held: Sequence[str] = (),
+        state: Sequence[tuple[str, str | None, Cell]] = (),
+        device: str | None,
+    ) -> None:
+        graph, trace, logs = traced
+        session = compile_graph(graph, device, capture=True)
+        self.step = BoundStep(session, [*state_of(trace), *state], data, [f"log:{k}" for k in logs], held)
         self.logs = LazyLogs({k: self.step.results[f"log:{k}"] for k in logs})
         self.run = self.step.run
 
@@ -122,18 +162,15 @@ class CompiledStep:
             np.copyto(buffer, array)
 
 
-def _empty(type: TensorType) -> np.ndarray[Any, Any]:
-    return np.empty(tuple(int(d) for d in type.shape), numpy_dtype(type.dtype))
+class RowsStep(CompiledStep):
+    """A step whose graph picks the rows of its batch out of whole arrays: row numbers are all that is copied.
 
-
-class PredictFunction:
-    """A model's prediction for batches of any size, weights read where training writes them.
+    The runtime gathers with all its threads, and straight to where the next node reads.
 
     Args:
-        fn: ``model.predict_step``.
-        structure, types: the inputs, see :func:`describe`; the first size of each type is left open.
-        name: the graph's name.
-        device: where it runs.
+        fn, structure, name, device: as for :class:`CompiledStep`.
+        types: the arrays; the first size of each type is open.
+        rows: how many rows make a batch.
     """
 
     def __init__(
@@ -142,30 +179,22 @@ class PredictFunction:
         structure: Any,
         types: Sequence[TensorType],
         name: str,
+        rows: int,
         device: str | None = None,
     ) -> None:
-        graph = Graph(name)
-        inputs = [graph.add_input(f"data_{k}", t) for k, t in enumerate(types)]
-        outputs: list[Value] = []
-        with Trace(graph) as trace:
-            result = fn(tree.map_structure(lambda k: inputs[k], structure, none_is_leaf=False))
+        self._arrays = [f"data_{k}" for k in range(len(types))]
+        self._bind(trace_step(fn, structure, types, name, rows), ["rows"], held=self._arrays, device=device)
+        self.rows = self.step.data.get("rows", np.empty(rows, np.int64))
 
-            def note(x: Any) -> int:
-                outputs.append(x if isinstance(x, Value) else trace.constant(np.asarray(x)))
-                return len(outputs) - 1
+    @contextmanager
+    def over(self, arrays: Sequence[np.ndarray[Any, Any]]) -> Iterator[None]:
+        """Read these arrays inside the block."""
+        self.step.hold(dict(zip(self._arrays, arrays, strict=True)))
+        try:
+            yield
+        finally:
+            self.step.release()
 
-            self._structure = tree.map_structure(note, result)
-        results = [f"y{k}" for k in range(len(outputs))]
-        state = {f"new_{trace.sources[v].name}": trace.variables[v] for v in trace.assigned}
-        graph.set_outputs([*outputs, *state.values()], [*results, *state])
-        session = compile_graph(graph, device)
-        self._call = BoundCall(session, state_of(trace), [f"data_{k}" for k in range(len(types))], results)
-        self.single = self._structure == 0
 
-    def __call__(self, arrays: Sequence[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
-        """Return the flat outputs for flat inputs."""
-        return self._call(arrays)
-
-    def pack(self, outputs: Sequence[Any]) -> Any:
-        """Return flat outputs in the model's structure."""
-        return outputs[0] if self.single else tree.map_structure(lambda k: outputs[k], self._structure)
+def _empty(type: TensorType) -> np.ndarray[Any, Any]:
+    return np.empty(tuple(int(d) for d in type.shape), numpy_dtype(type.dtype))

@@ -10,16 +10,25 @@ import numpy as np
 
 from nngraph import callbacks as callback_module
 from nngraph import config, metrics, ops, optimizers, tree
-from nngraph.data import ArrayAdapter, class_weight_to_sample_weights, make_adapter, train_validation_split
+from nngraph.data import (
+    ArrayAdapter,
+    class_weight_to_sample_weights,
+    make_adapter,
+    prefetched,
+    train_validation_split,
+)
 from nngraph.data.arrays import to_arrays
 from nngraph.data.packing import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from nngraph.ir import Value
 from nngraph.layers.layer import Layer
 from nngraph.models.checks import check_inputs, check_labels
 from nngraph.models.compile_utils import CompiledLoss, CompiledMetrics, batch_size_of
+from nngraph.models.loop import run_steps, steps_on_arrays, steps_on_batches
+from nngraph.models.prediction import PredictFunction
 from nngraph.models.resident import ResidentData, keep_on_device
-from nngraph.models.steps import CompiledStep, LazyLogs, PredictFunction, describe
+from nngraph.models.steps import CompiledStep, RowsStep, describe, signature
 from nngraph.ops.keras_tensor import leaves
+from nngraph.runtime import resolve_device
 from nngraph.transforms import gradients
 
 __all__ = ["Trainer"]
@@ -247,21 +256,36 @@ class Trainer:
                 f"model {self.name!r} must be compiled before {what}: model.compile(optimizer=..., loss=...)"
             )
 
-    def _step(self, mode: str, data: Any, resident: ResidentData | None = None) -> CompiledStep:
-        """Return the compiled step for batches shaped like ``data``; from resident data it takes them by itself."""
-        structure, types = describe(data)
-        shape = (mode, repr(structure), tuple(types), resident)
+    def _step(
+        self, mode: str, data: Any, *, rows: int | None = None, resident: ResidentData | None = None
+    ) -> CompiledStep:
+        """Return the compiled step for batches like ``data``.
+
+        Args:
+            mode: ``"train"`` or ``"test"``.
+            data: a batch.
+            rows: how many rows the step picks out of arrays like these.
+            resident: what it takes its batch from by itself instead.
+        """
+        shape = (mode, signature(data), rows, resident)
+        step = self._steps.get((*shape, self._trainable_key(mode)))
         step = self._steps.get((*shape, self._trainable_key(mode)))
         if step is None:
             self._prepare(data)
+            structure, types = describe(data)
             fn = self.train_step if mode == "train" else self.test_step
 
             def packed(batch: Any) -> dict[str, Any]:
                 # Overrides unpack as many parts as there are: ``x, y = data``.
                 return fn(pack_x_y_sample_weight(*batch))
 
-            step = CompiledStep(packed, structure, types, f"{self.name}_{mode}_step", config.device(), resident)
-            self._steps[(*shape, self._trainable_key(mode))] = step
+            name, device = f"{self.name}_{mode}_step", config.device()
+            if rows is None:
+                step = CompiledStep(packed, structure, types, name, device, resident)
+            else:
+                whole = [t.with_shape(("samples", *t.shape[1:])) for t in types]
+                step = RowsStep(packed, structure, whole, name, rows, device)
+            self._steps[(*shape, self._trainable_key(mode))] = step  # which weights there are is known only now
         return step
 
     def _trainable_key(self, mode: str) -> Any:
@@ -394,7 +418,7 @@ class Trainer:
         for epoch in range(initial_epoch, epochs):
             self.reset_metrics()
             calls.on_epoch_begin(epoch)
-            logs = self._train_epoch(adapter, calls, self._take_initial_batch())
+            logs = self._run_epoch("train", adapter, self._epoch_rng(), calls, self._take_initial_batch())
             self._epochs_seen += 1
             if validation_data is not None and _due(epoch, validation_freq):
                 found = self._validate(validation_data, validation_batch_size or batch_size, validation_steps, calls)
@@ -414,59 +438,28 @@ class Trainer:
         """The order of rows follows from a seed and the number of epochs done, so a resumed run goes on equally."""
         return np.random.Generator(np.random.Philox(key=self._shuffle_seed, counter=[0, 0, 0, self._epochs_seen]))
 
-    def _train_epoch(self, adapter: Any, calls: Any, first: int) -> dict[str, Any]:
-        rng = self._epoch_rng()
+    def _run_epoch(self, mode: str, adapter: Any, rng: Any, calls: Any, first: int = 0) -> dict[str, Any]:
+        """Run a training or test step on each batch of an epoch and return the last logs."""
         if isinstance(adapter, ArrayAdapter):
-            logs = self._train_on_arrays(adapter, calls, rng, first)
+            resident = self._resident if mode == "train" else None
+            # The runtime would carry whole arrays to another device at each step.
+            in_graph = resident is None and resolve_device(config.device()) == "cpu"
+
+            def find(rows: int) -> CompiledStep:
+                batch = adapter.pack([a[:rows] for a in adapter.flat_arrays()])
+                return self._step(mode, batch, rows=rows if in_graph else None, resident=resident)
+
+            steps = steps_on_arrays(adapter, adapter.epoch_indices(rng), find, first, resident)
         else:
-            logs = self._train_on_batches(adapter, calls, rng, first)
+            batches = prefetched(adapter.epoch(rng), config.prefetch())
+            steps = steps_on_batches(batches, lambda batch: self._step(mode, batch), first)
+        begin, end = (getattr(calls, f"on_{mode}_batch_{when}") for when in ("begin", "end"))
+
+        def stopped() -> bool:
+            return mode == "train" and self.stop_training
+
+        logs = run_steps(steps, begin, end, stopped, first=first, group=self.steps_per_execution)
         return {} if logs is None else logs.copy()
-
-    def _train_on_arrays(self, adapter: ArrayAdapter, calls: Any, rng: Any, first: int) -> LazyLogs | None:
-        """The fast path: rows are gathered straight into the bound buffers; nothing is allocated for a step."""
-        size = adapter.batch_size
-        order = adapter.epoch_indices(rng)
-        total = len(order)
-        step: CompiledStep | None = None
-        rows = -1
-        begin, end = calls.on_train_batch_begin, calls.on_train_batch_end
-        take, group = adapter.take_into, self.steps_per_execution
-        resident = self._resident
-        if resident is not None:
-            resident.begin(order, first * size)
-        last = -(-total // size) - 1
-        for number in range(first, last + 1):
-            chosen = order[number * size : (number + 1) * size]
-            if len(chosen) != rows:
-                rows = len(chosen)
-                step = self._step("train", adapter.pack([a[:rows] for a in adapter.flat_arrays()]), resident)
-                buffers, run, logs = step.buffers, step.run, step.logs
-            if number % group == 0:
-                begin(number)
-            if resident is None:
-                take(buffers, chosen)
-            run()
-            if (number + 1) % group == 0 or number == last:
-                end(number, logs)
-                if self.stop_training:
-                    break
-        return None if step is None else step.logs
-
-    def _train_on_batches(self, adapter: Any, calls: Any, rng: Any, first: int) -> LazyLogs | None:
-        step = None
-        for number, batch in enumerate(adapter.epoch(rng)):
-            if number < first:
-                continue
-            step = self._step("train", batch)
-            if number % self.steps_per_execution == 0:
-                calls.on_train_batch_begin(number)
-            step.fill(batch)
-            step.run()
-            if (number + 1) % self.steps_per_execution == 0:
-                calls.on_train_batch_end(number, step.logs)
-            if self.stop_training:
-                break
-        return None if step is None else step.logs
 
     def _validate(self, data: Any, batch_size: int | None, steps: int | None, calls: Any) -> dict[str, Any]:
         x, y, sample_weight = _validation_parts(data)
@@ -518,14 +511,7 @@ class Trainer:
         self._prepare(adapter.peek())
         self._check_labels(adapter)
         self.reset_metrics()
-        step: CompiledStep | None = None
-        for number, batch in enumerate(adapter.epoch(None)):
-            step = self._step("test", batch)
-            calls.on_test_batch_begin(number)
-            step.fill(batch)
-            step.run()
-            calls.on_test_batch_end(number, step.logs)
-        logs = {} if step is None else step.logs.copy()
+        logs = self._run_epoch("test", adapter, None, calls)
         calls.on_test_end(logs)
         if return_dict:
             return logs
@@ -570,10 +556,7 @@ class Trainer:
         return predictor.pack([_joined([p[k] for p in parts]) for k in range(len(parts[0]))])
 
     def _predictor(self, x: Any) -> PredictFunction:
-        if isinstance(x, np.ndarray):
-            key: Any = (x.dtype, x.shape[1:])
-        else:
-            key = (repr(tree.map_structure(lambda a: (str(a.dtype), a.shape[1:]), x, none_is_leaf=False)),)
+        key = signature(x, 1)
         found = self._predictors.get(key)
         if found is None:
             if not self._is_built():
@@ -626,6 +609,10 @@ class Trainer:
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for one batch."""
+        if isinstance(x, np.ndarray):
+            known = self._predictors.get(signature(x, 1))
+            if known is not None:
+                return known.pack(known([x]))
         ready = isinstance(x, np.ndarray) and (x.dtype.kind in "iub" or x.dtype == self._float_dtype())
         if not ready:
             x = to_arrays(x, "x", self._float_dtype())

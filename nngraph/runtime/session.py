@@ -68,6 +68,8 @@ class Session:
             zip(graph.output_names, (v.type for v in graph.outputs), strict=True)
         )
         self._tables = {n.name: n.origin.layer for n in graph.all_nodes() if n.op.startswith("Gather")}
+        types = (*self.input_types.values(), *self.output_types.values())
+        self._numpy_knows_all = not any(t.dtype == "bfloat16" for t in types)
         if not share:
             self.ort = _compile(graph, providers, optimize)
             return
@@ -100,10 +102,18 @@ class Session:
         arrays = {name: np.asarray(value) for name, value in feeds.items()}
         self._check(arrays)
         names = list(outputs) if outputs is not None else self.output_names
-        if not any(t.dtype == "bfloat16" for t in (*self.input_types.values(), *self.output_types.values())):
-            return dict(zip(names, self.ort.run(names, arrays), strict=True))
-        given = {name: to_runtime(np.asarray(array, order="C")) for name, array in arrays.items()}
-        return dict(zip(names, map(to_array, self.ort.run_with_ort_values(names, given)), strict=True))
+        return dict(zip(names, self.call(arrays, names), strict=True))
+
+    def call(self, feeds: Mapping[str, np.ndarray[Any, Any]], outputs: Sequence[str]) -> list[np.ndarray[Any, Any]]:
+        """Run once on arrays that nobody checks and return the outputs in order: as fast as the runtime by itself."""
+        try:
+            if self._numpy_knows_all:
+                found: list[np.ndarray[Any, Any]] = self.ort.run(outputs, feeds)
+                return found
+            given = {name: to_runtime(np.asarray(array, order="C")) for name, array in feeds.items()}
+            return [to_array(value) for value in self.ort.run_with_ort_values(outputs, given)]
+        except Exception as error:
+            raise self.explained(error) from None
 
     def explained(self, error: Exception) -> Exception:
         """Return a clearer error for one that the runtime raised while running, where there is one."""

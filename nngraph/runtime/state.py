@@ -8,7 +8,7 @@ the same Python work for ten variables and for ten thousand.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,10 +23,13 @@ __all__ = ["BoundCall", "BoundStep", "Cell", "Group", "OnDevice"]
 class Group:
     """Cells that every step writes all together, and the bit that says which of their two buffers is current."""
 
-    __slots__ = ("cells", "fresh", "parity")
+    __slots__ = ("cells", "changed", "fresh", "parity")
 
     layout = 0
     """Counts every change of any group; a bound step that sees another number looks at its groups anew."""
+
+    clock = 0
+    """Counts every change of any value: who sees the same number again knows that all cells are as they were."""
 
     def __init__(self, cells: Iterable[Cell], parity: int = 0, *, fresh: bool = False) -> None:
         self.cells = set(cells)
@@ -34,9 +37,17 @@ class Group:
         self.fresh = fresh  # a cell alone that no step has written yet
         for cell in self.cells:
             if cell.group is not None:
+                cell.changed = max(cell.changed, cell.group.changed)
                 cell.group.cells.discard(cell)
             cell.group = self
+        self.changed: int = 0
         Group.layout += 1
+
+    def flip(self) -> None:
+        """Make the values current that a step has just written."""
+        self.parity ^= 1
+        Group.clock += 1
+        self.changed = Group.clock
 
 
 _SHARED_BYTES = 1 << 16
@@ -50,7 +61,7 @@ class Cell:
     lies, be it in a file.
     """
 
-    __slots__ = ("__weakref__", "_arrays", "_buffers", "_device", "_host", "_shared", "group")
+    __slots__ = ("__weakref__", "_arrays", "_buffers", "_device", "_host", "_shared", "changed", "group")
 
     def __init__(self, value: np.ndarray[Any, Any]) -> None:
         self._host: np.ndarray[Any, Any] | None = value
@@ -59,6 +70,12 @@ class Cell:
         self._device = "cpu"
         self._shared = True  # others may hold the current array, so it is replaced and never written to
         self.group: Group | None = None
+        self.changed: int = 0  # the clock at the last write from outside of steps
+
+    @property
+    def version(self) -> int:
+        """A number that grows whenever the value changes: the clock at that time."""
+        return self.changed if self.group is None else max(self.changed, self.group.changed)
 
     def read(self) -> np.ndarray[Any, Any]:
         """Return the current value; on CPU a read-only view that the step after next overwrites."""
@@ -81,6 +98,8 @@ class Cell:
 
     def write(self, value: np.ndarray[Any, Any]) -> None:
         """Set the current value; shape and dtype must stay."""
+        Group.clock += 1
+        self.changed = Group.clock
         if not self._buffers:
             self._host = np.array(value, order="C")
         elif self._device != "cpu":
@@ -239,10 +258,11 @@ class BoundStep(_Bound):
     """A step of fixed shapes: state swaps between buffers, data lies in host buffers that the caller fills.
 
     Args:
-        session: a :class:`nngraph.runtime.Session` whose input and output types are all static.
+        session: a :class:`nngraph.runtime.Session`; only the held inputs may have open sizes.
         state: (input name, output name or ``None`` when only read, cell) of each variable.
         data: names of the remaining inputs; each gets a buffer of the input's type in :attr:`data`.
         results: names of the remaining outputs; each gets a buffer in :attr:`results`.
+        held: names of inputs without a buffer, which are read where the caller has them; see :meth:`hold`.
         staged: keep data and results in buffers of the device, to which a run copies and from which they are read when
             somebody asks; by default on every device but the CPU, which works on the host's buffers.
     """
@@ -253,6 +273,7 @@ class BoundStep(_Bound):
         state: Sequence[tuple[str, str | None, Cell]],
         data: Sequence[str],
         results: Sequence[str],
+        held: Sequence[str] = (),
         *,
         staged: bool | None = None,
     ) -> None:
@@ -267,12 +288,34 @@ class BoundStep(_Bound):
         if session.device == "cpu" if staged is None else not staged:
             self._inputs = {name: to_runtime(array) for name, array in self.data.items()}
             self._outputs = {name: to_runtime(array) for name, array in self.results.items()}
-            return
-        there = {name: OnDevice(array, session.device) for name, array in self.data.items()}
+        else:
+            self._stage(session.device)
+        types = {name: session.input_types[name] for name in held if name in session.input_types}
+        self._nothing = {
+            name: np.zeros([d if isinstance(d, int) else 0 for d in type.shape], numpy_dtype(type.dtype))
+            for name, type in types.items()
+        }
+        self.release()
+
+    def _stage(self, device: str) -> None:
+        there = {name: OnDevice(array, device) for name, array in self.data.items()}
         self._uploads = [(there[name], array) for name, array in self.data.items()]
-        self.results = {name: OnDevice(array, session.device) for name, array in self.results.items()}
+        self.results = {name: OnDevice(array, device) for name, array in self.results.items()}
         self._inputs = {name: array.value for name, array in there.items()}
         self._outputs = {name: array.value for name, array in self.results.items()}
+
+    def hold(self, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Read the held inputs from these arrays until :meth:`release`; they are not copied."""
+        for name in self._nothing:
+            # The runtime's kernels expect aligned memory; arrays mapped from a file may lie anywhere.
+            value = to_runtime(np.require(arrays[name], requirements=["C", "A"]))
+            self._inputs[name] = value
+            for binding, _ in self._bindings.values():
+                binding.bind_ortvalue_input(name, value)
+
+    def release(self) -> None:
+        """Let go of the arrays."""
+        self.hold(self._nothing)
 
     def _bind_data(self, binding: Any) -> None:
         for name, value in self._inputs.items():
@@ -290,7 +333,7 @@ class BoundStep(_Bound):
         except Exception as error:
             raise self._explained(error) from None
         for group in self._flips:
-            group.parity ^= 1
+            group.flip()
 
 
 class BoundCall(_Bound):
@@ -328,7 +371,7 @@ class BoundCall(_Bound):
         except Exception as error:
             raise self._explained(error) from None
         for group in self._flips:
-            group.parity ^= 1
+            group.flip()
         # The runtime lists outputs in binding order: state first.
         values = binding.get_outputs()[len(self._written) :]
         return [to_array(value) for value in values]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -156,3 +158,43 @@ def test_unaligned_arrays_are_aligned_for_the_runtime() -> None:
     assert not array.flags.aligned
     call = BoundCall(Session(scaled(), "cpu"), [("w", None, Cell(array))], ["x"], ["y"])
     np.testing.assert_array_equal(call([np.zeros(SIZE, np.float32)])[0], array)
+
+
+def test_versions_tell_which_cells_have_changed(cells: dict[str, Cell]) -> None:
+    def versions() -> dict[str, int]:
+        return {name: cell.version for name, cell in cells.items()}
+
+    def changed_by(action: Callable[[], object]) -> set[str]:
+        before = versions()
+        action()
+        after = versions()
+        assert all(after[n] >= before[n] for n in after)
+        return {n for n in after if after[n] > before[n]}
+
+    both = bind(["a", "b"], ["c"], cells)
+    assert changed_by(both.run) == {"a", "b"}
+    assert changed_by(lambda: cells["c"].write(np.ones(3, np.float32))) == {"c"}
+    assert changed_by(lambda: bind(["b"], ["a"], cells)) == set()  # splits the group that the last step wrote
+    assert changed_by(bind(["b"], ["a"], cells).run) == {"b"}
+    assert changed_by(both.run) == {"a", "b"}
+
+
+def test_held_arrays_are_read_where_they_lie() -> None:
+    graph = Graph("rows")
+    table = graph.add_input("table", TensorType("float32", ("n", 2)))
+    rows = graph.add_input("rows", TensorType("int64", (2,)))
+    out = graph.append(Node("Gather", [table, rows], {"axis": 0}), [TensorType("float32", (2, 2))]).output
+    graph.set_outputs([out], ["y"])
+    step = BoundStep(Session(graph, "cpu"), [], ["rows"], ["y"], ["table"])
+    step.data["rows"][:] = [2, 0]
+    first = np.arange(6, dtype=np.float32).reshape(3, 2)
+    for table in (first, first + 10, np.tile(first, (50_000, 1))):
+        step.hold({"table": table})
+        step.run()
+        assert step.results["y"].tolist() == table[[2, 0]].tolist()
+        table[2] = 7  # not a copy
+        step.run()
+        assert step.results["y"][0].tolist() == [7, 7]
+    step.release()
+    with pytest.raises(Exception, match="idx=2 must be within"):
+        step.run()

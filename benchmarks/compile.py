@@ -62,8 +62,8 @@ class Clock:
 
         return run
 
-    def compile_graph(self, graph: Any, device: str | None = None) -> Any:
-        """Do what ``nngraph.transforms.compile_graph`` does, and note each pass."""
+    def compile_graph(self, graph: Any, device: str | None = None, **options: Any) -> Any:
+        """Do what ``nngraph.transforms.compile_graph`` does on the CPU, where no option counts, and note each pass."""
         from nngraph.runtime import Session
         from nngraph.serde import from_proto, to_proto
         from passes import PassManager, pipeline

@@ -157,7 +157,7 @@ def _data_key(node: Node, value: Value) -> bytes | None:
 
 def _may_decide(node: Node, value: Value) -> bool:
     """Whether the contents of a constant may decide about sizes."""
-    small = value.data is not None and value.data.size <= 64
+    small = value.data is not None and (value.data.size <= 64 or node.op == "Split")  # Split has a size for each output
     return small and (value.dtype.startswith(("int", "uint")) or node.op in _SIZES_FROM_FLOATS)
 
 

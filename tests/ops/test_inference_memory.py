@@ -57,6 +57,17 @@ def test_large_constants_are_not_remembered() -> None:
         assert infer_composite(made, 1)[0].shape[-1] == rows
 
 
+@pytest.mark.parametrize("parts", [3, 65, 300])
+def test_every_part_of_a_split_has_a_size(parts: int) -> None:
+    graph = Graph("g")
+    inputs = [
+        graph.add_input("x", TensorType("float32", (2 * parts + 1,))),
+        graph.add_constant(np.array([3, *[2] * (parts - 1)])),
+    ]
+    made = graph.append(Node("Split", inputs, {"axis": 0}), [TensorType("float32", ("?",))] * parts)
+    assert [t.shape for t in infer_types(made)] == [(3,), *[(2,)] * (parts - 1)]
+
+
 def test_what_is_remembered_is_a_copy() -> None:
     made = node("Relu", [TensorType("float32", (2,))])
     infer_types(made).clear()

@@ -36,6 +36,19 @@ def check(found: list[list[float]], case: tuple[str, dict]) -> None:
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=2e-6)
 
 
+@pytest.mark.parametrize("count", [2, 65, 300])
+def test_many_small_vectors(count: int) -> None:
+    random = np.random.default_rng(0)
+    starts = [random.random(1 + k % 5, dtype="float32") for k in range(count)]
+    slopes = [random.random(value.shape, dtype="float32") for value in starts]
+    variables = [Variable(value, name=f"v{k}") for k, value in enumerate(starts)]
+    optimizer = optimizers.SGD(0.5)
+    optimizer.build(variables)
+    TracedStep(lambda *grads: optimizer.apply(list(grads), variables), *slopes)(*slopes)
+    for variable, start, slope in zip(variables, starts, slopes, strict=True):
+        np.testing.assert_allclose(variable.numpy(), start - 0.5 * slope, rtol=1e-6)
+
+
 @pytest.mark.parametrize("case", cases.CASES, ids=IDS)
 def test_as_a_graph_and_as_keras(case: tuple[str, dict]) -> None:
     optimizer = cases.make(optimizers, *case)

@@ -6,9 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["CUDA_PEERS", "OURS", "PEERS", "Peer", "select"]
+__all__ = ["CUDA_PEERS", "OURS", "OWN", "PEERS", "Peer", "select"]
 
 OURS = "nngraph"
+_RECOMPUTE = "nngraph-recompute"
+OWN = frozenset((OURS, _RECOMPUTE))
+"""What is nngraph, in one way of running it or another: no peer to be compared with."""
+
 _KERAS = "benchmarks.adapters.keras_family:KerasAdapter"
 _TORCH = "benchmarks.adapters.torch_family:TorchAdapter"
 
@@ -27,6 +31,7 @@ class Peer:
         imports: the statement whose time counts as importing it.
         trains: whether it can train.
         images_only: whether it differs from another peer only for images.
+        memory_only: whether it differs from another peer only in how much memory it takes.
     """
 
     name: str
@@ -38,6 +43,7 @@ class Peer:
     imports: str = ""
     trains: bool = True
     images_only: bool = False
+    memory_only: bool = False
 
 
 def _keras(backend: str, **environ: str) -> Peer:
@@ -55,6 +61,9 @@ def _keras(backend: str, **environ: str) -> Peer:
 
 _TABLE = (
     Peer(OURS, "nngraph", "nngraph", _KERAS, {"module": "nngraph"}, imports="import nngraph"),
+    Peer(
+        _RECOMPUTE, "nngraph, recompute", "nngraph", _KERAS, {"module": "nngraph", "recompute": True}, memory_only=True
+    ),
     Peer("torch", "torch", "torch", _TORCH, imports="import torch"),
     Peer("torch-nhwc", "torch, channels last", "torch", _TORCH, {"channels_last": True}, images_only=True),
     Peer("torch-compile", "torch.compile", "torch", _TORCH, {"compiled": True}),
@@ -124,7 +133,15 @@ CUDA_PEERS = {
 """Who is compared on a GPU (``benchmarks.cuda``)."""
 
 
-def select(names: Sequence[str], *, training: bool, images: bool, table: Mapping[str, Peer] = PEERS) -> list[Peer]:
+def select(
+    names: Sequence[str],
+    *,
+    training: bool,
+    images: bool,
+    memory: bool = False,
+    table: Mapping[str, Peer] = PEERS,
+) -> list[Peer]:
     """Return the peers of one row of the table: the named ones (all when empty) that have a part in it."""
     chosen = [peer for peer in table.values() if not names or peer.name in names]
-    return [p for p in chosen if (p.trains or not training) and (images or not p.images_only)]
+    fitting = [p for p in chosen if (p.trains or not training) and (images or not p.images_only)]
+    return [p for p in fitting if memory or not p.memory_only]

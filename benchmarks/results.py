@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import OURS
+from benchmarks.peers import OURS, OWN
 
 __all__ = ["KINDS", "best_peer", "load", "newest_rows", "ratio", "row", "save", "summary", "validate"]
 
@@ -63,7 +63,7 @@ def row(
 
 def best_peer(row: Mapping[str, Any], names: Iterable[str] | None = None) -> str | None:
     """Return the peer with the smallest median, of ``names`` or of all but nngraph."""
-    medians = {n: r["median"] for n, r in row["results"].items() if "median" in r and n != OURS}
+    medians = {n: r["median"] for n, r in row["results"].items() if "median" in r and n not in OWN}
     if names is not None:
         medians = {n: m for n, m in medians.items() if n in set(names)}
     return min(medians, key=medians.__getitem__) if medians else None

@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks import checking, environments, machine, results
 from benchmarks.clock import CLOCK
-from benchmarks.peers import OURS, PEERS, Peer, select
+from benchmarks.peers import OURS, OWN, PEERS, Peer, select
 from benchmarks.processes import Failure, Process, compile_caches, environment_of
 from benchmarks.schedule import interleave
 from benchmarks.workloads import COST_WORKLOADS, WORKLOADS
@@ -153,9 +153,9 @@ class Runner:
 
     # -- rows measured in turns ------------------------------------------------------------------------------------
 
-    def _peers(self, *, training: bool, images: bool) -> list[Peer]:
-        names = [OURS, *self.names] if self.names else []
-        return select(names, training=training, images=images, table=self.table)
+    def _peers(self, *, training: bool, images: bool, memory: bool = False) -> list[Peer]:
+        names = [*OWN, *self.names] if self.names else []
+        return select(names, training=training, images=images, memory=memory, table=self.table)
 
     def _turns(
         self,
@@ -269,7 +269,8 @@ class Runner:
                     process.stop()
             return answer["bytes"] / 1e6 if "bytes" in answer else answer["seconds"]
 
-        peers = [p for p in self._peers(training=True, images=False) if self._is_there(p)]
+        chosen = self._peers(training=True, images=False, memory=kind == "memory")
+        peers = [p for p in chosen if self._is_there(p)]
         measures = {peer.name: (lambda p=peer: once(p)) for peer in peers}
         samples, failed = interleave(measures, repeats, float("inf"))
         self._add(results.row(kind, workload, work.batch, unit, samples, failed))

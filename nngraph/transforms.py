@@ -16,6 +16,7 @@ from nngraph.ops.variable import Variable
 from nngraph.runtime import BoundCall, Session, resolve_device
 from passes import PassManager, pipeline
 from passes.autodiff import append_gradients
+from passes.recompute import recompute_passes
 
 __all__ = ["CompiledFunction", "compile_graph", "function", "grad", "gradients", "value_and_grad"]
 
@@ -28,6 +29,7 @@ def compile_graph(
     target: str | None = None,
     capture: bool = False,
     share: bool = True,
+    recompute: Any = None,
 ) -> Session:
     """Run the pass pipeline on a graph (in place) and return a session for it.
 
@@ -36,11 +38,13 @@ def compile_graph(
         device: where it runs; the configured device by default.
         level: see :func:`passes.pipeline`.
         target: whose forms the passes choose; the device's by default.
+        recompute: see ``Model.compile``.
         capture, share: see :class:`nngraph.runtime.Session`.
     """
     device = resolve_device(device or config.device())
     unroll = config.cuda_unroll() if capture and device == "cuda" and config.cuda_graphs() else 0
-    PassManager(pipeline(target or device, level, unroll=unroll)).run(graph)
+    # Nothing may run after the last pass: equal nodes would be merged again.
+    PassManager([*pipeline(target or device, level, unroll=unroll), *recompute_passes(recompute)]).run(graph)
     return Session(graph, device, capture=capture, share=share)
 
 

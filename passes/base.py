@@ -27,6 +27,7 @@ PASSES: dict[str, str] = {
     "fuse": "passes.fusion:Fuse",
     "kernels": "passes.kernels:Kernels",
     "lower": "passes.lowering:Lower",
+    "recompute": "passes.recompute:Recompute",
     "simplify": "passes.simplify:Simplify",
     "transposes": "passes.layout:Transposes",
     "unroll": "passes.unroll:Unroll",

@@ -29,11 +29,11 @@ _PACKAGES = (
 
 
 class KerasAdapter(Adapter):
-    """Options: ``module`` (``"nngraph"`` or ``"keras"``) and ``jit_compile`` for ``compile``."""
+    """Options: ``module`` (``"nngraph"`` or ``"keras"``), and arguments of ``compile``."""
 
-    def __init__(self, threads: int, *, module: str = "keras", jit_compile: Any = "auto", backend: str = "") -> None:
+    def __init__(self, threads: int, *, module: str = "keras", backend: str = "", **compiling: Any) -> None:
         super().__init__(threads)
-        self.backend, self.jit_compile = backend, jit_compile
+        self.backend, self.compiling = backend, compiling
         _set_threads(backend, threads)
         self.keras = importlib.import_module(module)
         self.model: Any = None
@@ -61,7 +61,7 @@ class KerasAdapter(Adapter):
         binary = workload.loss == "binary"
         loss = losses.BinaryCrossentropy if binary else losses.SparseCategoricalCrossentropy
         optimizer = keras.optimizers.Adam(LEARNING_RATE)
-        self.model.compile(optimizer, loss(from_logits=True), metrics=list(metrics), jit_compile=self.jit_compile)
+        self.model.compile(optimizer, loss(from_logits=True), metrics=list(metrics), **self.compiling)
 
     def write_reference(self, workload: Workload, folder: str) -> None:
         """Write ``weights.npz``, random but the same at each call, and ``model.onnx`` where the module can."""

@@ -121,6 +121,7 @@ class CompiledStep:
         name: the graph's name.
         device: where it runs.
         resident: the data, where the step takes its rows from there; its buffers need not be filled then.
+        recompute: see ``Model.compile``.
     """
 
     def __init__(
@@ -131,10 +132,17 @@ class CompiledStep:
         name: str,
         device: str | None = None,
         resident: ResidentData | None = None,
+        recompute: Any = None,
     ) -> None:
         names = [f"data_{k}" for k in range(len(types))]
         state = resident.state if resident is not None else []
-        self._bind(trace_step(fn, structure, types, name, resident=resident), names, state=state, device=device)
+        self._bind(
+            trace_step(fn, structure, types, name, resident=resident),
+            names,
+            state=state,
+            device=device,
+            recompute=recompute,
+        )
         # An input that no node needs was pruned; its data goes nowhere.
         self.buffers = [
             self.step.data[n] if n in self.step.data else _empty(t) for n, t in zip(names, types, strict=True)
@@ -148,9 +156,10 @@ class CompiledStep:
         held: Sequence[str] = (),
         state: Sequence[tuple[str, str | None, Cell]] = (),
         device: str | None,
+        recompute: Any = None,
     ) -> None:
         graph, trace, logs = traced
-        session = compile_graph(graph, device, capture=True)
+        session = compile_graph(graph, device, capture=True, recompute=recompute)
         self.step = BoundStep(session, [*state_of(trace), *state], data, [f"log:{k}" for k in logs], held)
         self.logs = LazyLogs({k: self.step.results[f"log:{k}"] for k in logs})
         self.run = self.step.run
@@ -168,7 +177,7 @@ class RowsStep(CompiledStep):
     The runtime gathers with all its threads, and straight to where the next node reads.
 
     Args:
-        fn, structure, name, device: as for :class:`CompiledStep`.
+        fn, structure, name, device, recompute: as for :class:`CompiledStep`.
         types: the arrays; the first size of each type is open.
         rows: how many rows make a batch.
     """
@@ -181,9 +190,11 @@ class RowsStep(CompiledStep):
         name: str,
         rows: int,
         device: str | None = None,
+        recompute: Any = None,
     ) -> None:
         self._arrays = [f"data_{k}" for k in range(len(types))]
-        self._bind(trace_step(fn, structure, types, name, rows), ["rows"], held=self._arrays, device=device)
+        traced = trace_step(fn, structure, types, name, rows)
+        self._bind(traced, ["rows"], held=self._arrays, device=device, recompute=recompute)
         self.rows = self.step.data.get("rows", np.empty(rows, np.int64))
 
     @contextmanager

@@ -30,6 +30,7 @@ from nngraph.models.steps import CompiledStep, RowsStep, describe, signature
 from nngraph.ops.keras_tensor import leaves
 from nngraph.runtime import resolve_device
 from nngraph.transforms import gradients
+from passes.recompute import recompute_passes
 
 __all__ = ["Trainer"]
 
@@ -45,6 +46,7 @@ class Trainer:
         self.stop_training = False
         self.history: Any = None
         self.steps_per_execution = 1
+        self.recompute: Any = None
         self._compile_loss: CompiledLoss | None = None
         self._compile_metrics: CompiledMetrics | None = None
         self._loss_tracker: Any = None
@@ -72,6 +74,7 @@ class Trainer:
         steps_per_execution: int = 1,
         jit_compile: Any = "auto",
         auto_scale_loss: bool = True,
+        recompute: bool | int | float | None = None,
     ) -> None:
         """Say how the model is trained.
 
@@ -85,14 +88,25 @@ class Trainer:
             steps_per_execution: how many steps run between two calls of the callbacks.
             jit_compile: accepted for Keras programs; a step is always compiled.
             auto_scale_loss: accepted for Keras programs.
+            recompute: compute forward values again for the backward pass instead of keeping them; results stay the
+                same, steps take longer. ``True`` is as little memory as possible, a whole number the bytes that the
+                step's intermediate tensors should take, a number between 0 and 1 a share of what they take without.
+                It holds for exported training steps as well.
 
         Raises:
             ValueError: a name is unknown (the nearest one is suggested) or a specification does not fit.
+
+        Example:
+            >>> import nngraph as keras
+            >>> dense = [keras.layers.Dense(32, activation="relu") for _ in range(8)]
+            >>> model = keras.Sequential([keras.Input((32,)), *dense, keras.layers.Dense(1)])
+            >>> model.compile("adam", "mse", recompute=0.6)
         """
         if run_eagerly:
             warnings.warn("run_eagerly=True has no effect: a step is always one graph", stacklevel=2)
         if not isinstance(steps_per_execution, int) or steps_per_execution < 1:
             raise ValueError(f"steps_per_execution must be a whole number of at least 1, got {steps_per_execution!r}")
+        recompute_passes(recompute)  # says what does not fit
         self._require_initialized()  # type: ignore[attr-defined]
         self._compile_arguments = {
             "optimizer": optimizer,
@@ -101,10 +115,12 @@ class Trainer:
             "metrics": metrics,
             "weighted_metrics": weighted_metrics,
             "steps_per_execution": steps_per_execution,
+            "recompute": recompute,
         }
         self.optimizer = optimizers.get(optimizer)
         self.loss = loss
         self.steps_per_execution = steps_per_execution
+        self.recompute = recompute
         self._compile_loss = CompiledLoss(loss, loss_weights) if loss is not None else None
         self._compile_metrics = CompiledMetrics(metrics, weighted_metrics, self._compile_loss)
         self._loss_tracker = _mean("loss")
@@ -279,12 +295,13 @@ class Trainer:
                 # Overrides unpack as many parts as there are: ``x, y = data``.
                 return fn(pack_x_y_sample_weight(*batch))
 
+            recompute = self.recompute if mode == "train" else None
             name, device = f"{self.name}_{mode}_step", config.device()
             if rows is None:
-                step = CompiledStep(packed, structure, types, name, device, resident)
+                step = CompiledStep(packed, structure, types, name, device, resident, recompute)
             else:
                 whole = [t.with_shape(("samples", *t.shape[1:])) for t in types]
-                step = RowsStep(packed, structure, whole, name, rows, device)
+                step = RowsStep(packed, structure, whole, name, rows, device, recompute)
             self._steps[(*shape, self._trainable_key(mode))] = step  # which weights there are is known only now
         return step
 

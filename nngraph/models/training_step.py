@@ -18,6 +18,7 @@ from nngraph.ops.keras_tensor import leaves, map_leaves
 from nngraph.ops.trace import Trace
 from nngraph.runtime import legalize
 from passes import PassManager, pipeline
+from passes.recompute import recompute_passes
 
 __all__ = ["export_training_step", "training_step"]
 
@@ -77,7 +78,8 @@ def training_step(model: Any, *, batch_size: int | None = None, example: Any = N
     spliced = {constant: names[v] for constant, v in variables.items() if v in trace.assigned}
     # An imported model's inference graph keeps the nodes and names of its file.
     level = 2 if model.exports_optimized else 0
-    for each, passes in ((graph, pipeline(target="portable")), (inference, pipeline(target="portable", level=level))):
+    step_passes = [*pipeline(target="portable"), *recompute_passes(model.recompute)]
+    for each, passes in ((graph, step_passes), (inference, pipeline(target="portable", level=level))):
         PassManager(passes).run(each)
         legalize(each)
     for value in list(inference.inputs):

@@ -109,6 +109,9 @@ def test_ratio_is_to_the_best_peer():
     assert results.best_peer(row, ["torch", "keras-jax"]) == "torch"
     assert results.ratio(training_row(torch=[4.0])) is None
     assert results.best_peer(training_row(nngraph=[4.0])) is None
+    assert (
+        results.best_peer(results.row("memory", "mlp", 1, "MB", {"nngraph": [4], "nngraph-recompute": [3]}, {})) is None
+    )
 
 
 # --------------------------------------------------------------------------- files
@@ -226,6 +229,8 @@ def test_ticks(highest: float, wanted):
 
 def test_peers_of_a_row():
     names = [p.name for p in peers.select([], training=True, images=False)]
+    with_memory = [p.name for p in peers.select([], training=True, images=False, memory=True)]
+    assert set(with_memory) - set(names) == {"nngraph-recompute"}
     assert "torch-nhwc" not in names and "onnxruntime" not in names and names[0] == "nngraph"
     assert [p.name for p in peers.select(["torch", "torch-nhwc"], training=True, images=True)] == [
         "torch",

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from nngraph.ir import Graph, Node, OpaqueType, Value, numpy_dtype
 
-__all__ = ["bytes_of", "live_bytes", "peak_bytes"]
+__all__ = ["VIEWS", "bytes_of", "live_bytes", "peak_bytes"]
 
-_VIEWS = frozenset("Identity Reshape Squeeze Unsqueeze Flatten".split())  # noqa: SIM905
+VIEWS = frozenset("Identity Reshape Squeeze Unsqueeze Flatten".split())  # noqa: SIM905
 """Operators whose result is their first input, seen in another shape."""
 
 _IN_PLACE = frozenset("Relu Sigmoid Tanh Softplus Elu LeakyRelu HardSigmoid Selu Softmax Clip Cast".split())  # noqa: SIM905
@@ -90,7 +90,7 @@ def _shared(
     source = node.inputs[0] if node.inputs else None
     if node.domain or source is None or source not in buffer:
         return None
-    if node.op in _VIEWS:
+    if node.op in VIEWS:
         return buffer[source]
     alone = readers[buffer[source]] == 1 and last[source] is node
     return buffer[source] if node.op in _IN_PLACE and alone and bytes_of(source) == bytes_of(value) else None

@@ -14,6 +14,7 @@ from nngraph.models.resident import ResidentData
 from nngraph.ops.trace import Trace, apply
 from nngraph.runtime import BoundStep, Cell
 from nngraph.transforms import compile_graph, state_of
+from passes.in_place import overwritable
 
 __all__ = ["CompiledStep", "LazyLogs", "RowsStep", "describe", "signature", "trace_step"]
 
@@ -160,7 +161,9 @@ class CompiledStep:
     ) -> None:
         graph, trace, logs = traced
         session = compile_graph(graph, device, capture=True, recompute=recompute)
-        self.step = BoundStep(session, [*state_of(trace), *state], data, [f"log:{k}" for k in logs], held)
+        whole = [*state_of(trace), *state]
+        in_place = overwritable(graph, [(name, out) for name, out, _ in whole])
+        self.step = BoundStep(session, whole, data, [f"log:{k}" for k in logs], held, in_place=in_place)
         self.logs = LazyLogs({k: self.step.results[f"log:{k}"] for k in logs})
         self.run = self.step.run
 

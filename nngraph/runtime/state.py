@@ -1,14 +1,15 @@
 """State that lives beside a session: variables in pairs of buffers that a training step swaps.
 
 A step reads each variable from one buffer and writes its new value to the other, so a graph never overwrites what it
-still reads. Which buffer is current is one bit for a *group* of cells that are always written together; so a step costs
-the same Python work for ten variables and for ten thousand.
+still reads. Where nothing reads it any more by then (``passes.in_place``), one buffer is enough. Which buffer is
+current is one bit for a *group* of cells that are always written together; so a step costs the same Python work for ten
+variables and for ten thousand.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,8 +45,12 @@ class Group:
         Group.layout += 1
 
     def flip(self) -> None:
-        """Make the values current that a step has just written."""
+        """Make the values current that a step has just written to the other buffers."""
         self.parity ^= 1
+        self.touch()
+
+    def touch(self) -> None:
+        """Note that the values have changed."""
         Group.clock += 1
         self.changed = Group.clock
 
@@ -55,7 +60,7 @@ _SHARED_BYTES = 1 << 16
 
 
 class Cell:
-    """The storage of one variable: its array, and while a step writes it, a second one to write to.
+    """The storage of one variable: its array, and while a step writes it elsewhere, a second one to write to.
 
     What no step writes (frozen weights, a model that only predicts) is not copied: the runtime reads the array where it
     lies, be it in a file.
@@ -78,7 +83,7 @@ class Cell:
         return self.changed if self.group is None else max(self.changed, self.group.changed)
 
     def read(self) -> np.ndarray[Any, Any]:
-        """Return the current value; on CPU a read-only view that the step after next overwrites."""
+        """Return the current value; on CPU a read-only view that a later step overwrites."""
         view: np.ndarray[Any, Any]
         if not self._buffers:
             assert self._host is not None
@@ -106,14 +111,16 @@ class Cell:
             assert self.group is not None
             self._buffers[self.group.parity].update_inplace(np.asarray(value, order="C"))
         elif self._shared:
-            self._hold(np.array(value, order="C"), written=False)
+            self._hold(np.array(value, order="C"), twice=False)
         else:
             assert self.group is not None
             np.copyto(self._arrays[self.group.parity], value)
 
-    def place(self, device: str, *, written: bool) -> None:
-        """Give the cell its buffer on a device, and with ``written`` a second one; the current value goes along."""
-        if self._buffers and self._device == device and (len(self._buffers) == 2 or not written):
+    def place(self, device: str, *, written: bool, in_place: bool = False) -> None:
+        """Give the cell its buffer on a device, a second one if it is written and not ``in_place``; the value stays."""
+        twice = written and not in_place
+        enough = (len(self._buffers) == 2 or not twice) and not (written and self._shared)
+        if self._buffers and self._device == device and enough:
             return
         value = self.read()
         if self.group is None:
@@ -123,22 +130,22 @@ class Cell:
             self._shared = not written and value.nbytes >= _SHARED_BYTES
             # The runtime's kernels expect aligned memory; arrays mapped from a file may lie anywhere.
             value = np.require(value, requirements=["C", "A"]) if self._shared else np.array(value, order="C")
-            self._hold(value, written)
+            self._hold(value, twice)
         else:
             make = onnxruntime().OrtValue.ortvalue_from_numpy
             value = np.require(value, requirements=["C", "A"])
             parity = self.group.parity
             self._arrays = {}
-            self._buffers = {p: make(value, device, 0) for p in ((parity, parity ^ 1) if written else (parity,))}
+            self._buffers = {p: make(value, device, 0) for p in ((parity, parity ^ 1) if twice else (parity,))}
             self._shared = False
             Group.layout += 1
         self._host = None
         self._device = device
 
-    def _hold(self, value: np.ndarray[Any, Any], written: bool) -> None:
+    def _hold(self, value: np.ndarray[Any, Any], twice: bool) -> None:
         assert self.group is not None
         parity = self.group.parity
-        self._arrays = {parity: value, parity ^ 1: np.empty_like(value)} if written else {parity: value}
+        self._arrays = {parity: value, parity ^ 1: np.empty_like(value)} if twice else {parity: value}
         self._buffers = {p: to_runtime(a) for p, a in self._arrays.items()}
         Group.layout += 1  # bound steps must look for the buffers anew
 
@@ -208,7 +215,9 @@ def _align_groups(written: Iterable[Cell]) -> None:
 class _Bound:
     """A session whose state inputs and outputs are bound to cells; the bindings are made once for each parity."""
 
-    def __init__(self, session: Any, state: Sequence[tuple[str, str | None, Cell]]) -> None:
+    def __init__(
+        self, session: Any, state: Sequence[tuple[str, str | None, Cell]], in_place: Collection[str] = ()
+    ) -> None:
         self._session = session.ort
         self._captures = session.captures
         self._explained = session.explained
@@ -216,13 +225,16 @@ class _Bound:
         # A pass may have found that a variable does not matter.
         self._state = [(name, out, cell) for name, out, cell in state if name in known or out is not None]
         self._read_names = known
-        for _, out, cell in self._state:
-            cell.place(session.device, written=out is not None)
-        self._written = [cell for _, out, cell in self._state if out is not None]
-        _align_groups(self._written)
+        self._in_place = frozenset(in_place)
+        for name, out, cell in self._state:
+            cell.place(session.device, written=out is not None, in_place=name in self._in_place)
+        self._written = {name: cell for name, out, cell in self._state if out is not None}
+        for inside in (True, False):
+            _align_groups(cell for name, cell in self._written.items() if (name in self._in_place) == inside)
         self._bindings: dict[tuple[int, ...], tuple[Any, Any]] = {}
         self._groups: list[Group] = []
         self._flips: list[Group] = []
+        self._touches: list[Group] = []
         self._layout = -1
 
     def _binding(self) -> tuple[Any, Any]:
@@ -240,16 +252,26 @@ class _Bound:
                 if name in self._read_names:
                     binding.bind_ortvalue_input(name, cell.buffer(parity))
                 if out is not None:
-                    binding.bind_ortvalue_output(out, cell.buffer(parity ^ 1))
+                    binding.bind_ortvalue_output(out, cell.buffer(parity if name in self._in_place else parity ^ 1))
             self._bind_data(binding)
         return found
+
+    def _made_current(self) -> None:
+        """What a run has written is the state from now on."""
+        for group in self._flips:
+            group.flip()
+        for group in self._touches:
+            group.touch()
 
     def _bind_data(self, binding: Any) -> None:
         raise NotImplementedError
 
     def _regroup(self) -> None:
         self._groups = list(dict.fromkeys(c.group for _, _, c in self._state if c.group is not None))
-        self._flips = list(dict.fromkeys(c.group for c in self._written if c.group is not None))
+        written = [(n in self._in_place, c.group) for n, c in self._written.items() if c.group is not None]
+        self._flips, self._touches = (
+            list(dict.fromkeys(g for inside, g in written if inside == kind)) for kind in (False, True)
+        )
         self._layout = Group.layout
         self._bindings.clear()
 
@@ -263,6 +285,7 @@ class BoundStep(_Bound):
         data: names of the remaining inputs; each gets a buffer of the input's type in :attr:`data`.
         results: names of the remaining outputs; each gets a buffer in :attr:`results`.
         held: names of inputs without a buffer, which are read where the caller has them; see :meth:`hold`.
+        in_place: names of the state's inputs whose buffers receive the new values too, see :mod:`passes.in_place`.
         staged: keep data and results in buffers of the device, to which a run copies and from which they are read when
             somebody asks; by default on every device but the CPU, which works on the host's buffers.
     """
@@ -275,9 +298,10 @@ class BoundStep(_Bound):
         results: Sequence[str],
         held: Sequence[str] = (),
         *,
+        in_place: Collection[str] = (),
         staged: bool | None = None,
     ) -> None:
-        super().__init__(session, state)
+        super().__init__(session, state, in_place)
 
         def buffer(type: Any) -> np.ndarray[Any, Any]:
             return np.zeros(type.shape, numpy_dtype(type.dtype))
@@ -332,8 +356,7 @@ class BoundStep(_Bound):
             self._session.run_with_iobinding(binding, options)
         except Exception as error:
             raise self._explained(error) from None
-        for group in self._flips:
-            group.flip()
+        self._made_current()
 
 
 class BoundCall(_Bound):
@@ -370,8 +393,7 @@ class BoundCall(_Bound):
             self._session.run_with_iobinding(binding, options)
         except Exception as error:
             raise self._explained(error) from None
-        for group in self._flips:
-            group.flip()
+        self._made_current()
         # The runtime lists outputs in binding order: state first.
         values = binding.get_outputs()[len(self._written) :]
         return [to_array(value) for value in values]

@@ -31,9 +31,9 @@ def adder(written: list[str], read: list[str]) -> Graph:
     return graph
 
 
-def bind(written: list[str], read: list[str], cells: dict[str, Cell]) -> BoundStep:
+def bind(written: list[str], read: list[str], cells: dict[str, Cell], in_place: str = "") -> BoundStep:
     state = [(n, f"new_{n}", cells[n]) for n in written] + [(n, None, cells[n]) for n in read]
-    return BoundStep(Session(adder(written, read), "cpu"), state, ["x"], ["total"])
+    return BoundStep(Session(adder(written, read), "cpu"), state, ["x"], ["total"], in_place=in_place)
 
 
 @pytest.fixture
@@ -53,14 +53,19 @@ def test_a_step_writes_what_the_next_one_reads(cells: dict[str, Cell]) -> None:
 
 
 @pytest.mark.parametrize("order", ["AB", "ABAB", "AABBA", "BAABB", "ABCABC", "CCABACB"])
-def test_steps_that_share_cells_see_each_others_writes(cells: dict[str, Cell], order: str) -> None:
-    """A writes all three, B only b, C reads b and writes a: three partitions of the same cells."""
+@pytest.mark.parametrize("in_place", ["", "a", "bc", "abc", "A:ab", "B:b C:a"])
+def test_steps_that_share_cells_see_each_others_writes(cells: dict[str, Cell], order: str, in_place: str) -> None:
+    """A writes all three, B only b, C reads b and writes a: three partitions of the same cells.
+
+    Each step, or each that is named, writes some of its cells where they lie.
+    """
+    inside = dict(part.split(":") for part in in_place.split()) if ":" in in_place else dict.fromkeys("ABC", in_place)
     recipes = {"A": (["a", "b", "c"], []), "B": (["b"], ["a"]), "C": (["a"], ["b"])}
     expected = {n: c.read().copy() for n, c in cells.items()}
     steps: dict[str, BoundStep] = {}
     for name in order:  # bound at first use, so that groups change while others are already bound
         if name not in steps:
-            steps[name] = bind(*recipes[name], cells)
+            steps[name] = bind(*recipes[name], cells, inside.get(name, ""))
         steps[name].data["x"][:] = 1.0
         steps[name].run()
         written, read = recipes[name]
@@ -177,6 +182,24 @@ def test_versions_tell_which_cells_have_changed(cells: dict[str, Cell]) -> None:
     assert changed_by(lambda: bind(["b"], ["a"], cells)) == set()  # splits the group that the last step wrote
     assert changed_by(bind(["b"], ["a"], cells).run) == {"b"}
     assert changed_by(both.run) == {"a", "b"}
+
+
+def test_a_cell_written_in_place_has_one_buffer_of_its_own() -> None:
+    given = np.zeros(SIZE, np.float32)
+    graph = Graph("counter")
+    a = graph.add_input("a", LARGE)
+    graph.set_outputs([graph.append(Node("Add", [a, a], {}), [LARGE]).output], ["new_a"])
+    cell = Cell(given)
+    cell.place("cpu", written=False)
+    assert np.shares_memory(cell.read(), given)
+    cell.write(np.ones(SIZE, np.float32))
+    step = BoundStep(Session(graph, "cpu"), [("a", "new_a", cell)], [], [], in_place=["a"])
+    before, version = cell.read(), cell.version
+    step.run()
+    step.run()
+    assert np.shares_memory(cell.read(), before) and cell.read()[0] == 4
+    assert cell.version > version
+    assert not given.any()
 
 
 def test_held_arrays_are_read_where_they_lie() -> None:

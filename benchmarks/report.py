@@ -125,8 +125,8 @@ def _versions(document: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def page(pairs: Sequence[tuple[Row, Mapping[str, Any]]]) -> str:
-    """Return the results page of rows with their documents."""
+def page(pairs: Sequence[tuple[Row, Mapping[str, Any]]], notes: str = "") -> str:
+    """Return the results page of rows with their documents, and what there is to say about them."""
     parts = [
         "# Results",
         "Written by `python -m benchmarks --report` from the files in this folder; [how it is measured](../README.md). "
@@ -151,6 +151,8 @@ def page(pairs: Sequence[tuple[Row, Mapping[str, Any]]]) -> str:
         ]
         if failures:
             parts.append("\n".join(["Failed:", "", *failures]))
+    if notes:
+        parts.append(notes.strip())
     parts.append("## Where, and with what")
     for date in sorted(documents, reverse=True):
         parts += [f"{_where(documents[date])}.", _versions(documents[date])]
@@ -203,12 +205,16 @@ def replace_between(text: str, start: str, end: str, middle: str) -> str:
 
 
 def write_report(folder: Path, readme: Path | None) -> list[Path]:
-    """Write page and picture beside the results of a folder, and the README's table; return what was written."""
+    """Write page and picture beside the results of a folder, and the README's table; return what was written.
+
+    ``notes.md`` in the folder, what bounds the rows, is written by hand and becomes a part of the page.
+    """
     pairs = newest_rows(load(folder))
     if not pairs:
         raise ValueError(f"no results in {folder}; run python -m benchmarks first")
     written = [folder / "README.md"]
-    written[0].write_text(page(pairs))
+    notes = folder / "notes.md"
+    written[0].write_text(page(pairs, notes.read_text() if notes.exists() else ""))
     training = [pair for pair in pairs if pair[0]["kind"] == "training"]
     if training:
         newest = max((document for _, document in training), key=lambda d: d["date"])

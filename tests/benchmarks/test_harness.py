@@ -197,8 +197,10 @@ def test_report_writes_page_picture_and_readme(tmp_path: Path):
     results.save(document(row, failed), tmp_path / "kept.json")
     readme = tmp_path / "top.md"
     readme.write_text(f"# x\n{report.README_START}\n{report.README_END}\n")
+    (tmp_path / "notes.md").write_text("## Bounds\n\nMemory.\n")
     report.write_report(tmp_path, readme)
     page = (tmp_path / "README.md").read_text()
+    assert "\n\n## Bounds\n\nMemory.\n\n## Where" in page
     assert "## Training step" in page and "## Peak resident memory" in page and "no | memory" in page
     assert "torch: numpy 2" in page
     assert "| MLP 784-128-10, dropout (128) | **1** | 4 |" in readme.read_text()

@@ -109,6 +109,24 @@ def test_steps_outside_are_steps_inside(make: Any, tmp_path: Path) -> None:
     np.testing.assert_allclose(predicted, model.predict(x, verbose=0), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("make", [convolutional, transformer])
+def test_a_step_that_computes_again_gives_the_same(make: Any, tmp_path: Path) -> None:
+    counts, found = [], []
+    for recompute in (None, True):
+        keras.utils.set_random_seed(5)
+        model, x, y = make()
+        model.compile(model.optimizer, keras.losses.SparseCategoricalCrossentropy(True), recompute=recompute)
+        path = tmp_path / f"{bool(recompute)}.onnx"
+        model.export(path, format="onnx_training", batch_size=8, verbose=False)
+        counts.append(len(onnx.load(path).graph.node))
+        trainer = TRAIN.Trainer(path)
+        losses = [trainer.step(x, y)["loss"] for _ in range(3)]
+        found.append([*losses, *trainer.state.values()])
+    assert counts[1] > counts[0]
+    for again, kept in zip(*found, strict=True):
+        np.testing.assert_allclose(again, kept, rtol=1e-6, atol=1e-7)
+
+
 def test_an_epoch_of_fit_is_fifty_steps_of_the_example(tmp_path: Path) -> None:
     """The example's network has dropout and batch statistics, and Adam moves it."""
     keras.config.disable_interactive_logging()

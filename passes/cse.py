@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -74,18 +75,18 @@ def _node_key(node: Node) -> Hashable:
     inputs: list[Any] = [id(v) for v in node.inputs]
     if node.op in COMMUTATIVE and not node.domain:
         inputs.sort()
-    attributes = tuple((k, _attribute_key(a)) for k, a in sorted(node.attributes.items()))
+    attributes = tuple([(k, _attribute_key(a)) for k, a in sorted(node.attributes.items())])
     return (node.op, node.domain, tuple(inputs), attributes, len(node.outputs))
 
 
 def _attribute_key(attribute: Any) -> Hashable:
+    kind = type(attribute)
+    if kind is tuple:
+        return tuple(map(_attribute_key, attribute))
     if isinstance(attribute, np.ndarray):
         return _array_key(attribute)
-    # 1, 1.0 and True are equal in Python but not in ONNX.
-    return (
-        type(attribute).__name__,
-        tuple(map(_attribute_key, attribute)) if isinstance(attribute, tuple) else attribute,
-    )
+    # 1, 1.0 and True are equal in Python but not in ONNX; and so are 0.0 and -0.0, while NaN is not equal to itself.
+    return kind, struct.pack("d", attribute) if isinstance(attribute, (float, np.floating)) else attribute
 
 
 def _array_key(data: np.ndarray[Any, Any]) -> tuple[Hashable, ...]:

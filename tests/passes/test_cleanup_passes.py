@@ -111,6 +111,7 @@ def test_equal_nodes_become_one() -> None:
     [
         lambda x, y: raw.Mul(raw.Sub(x, y), raw.Sub(y, x)),
         lambda x, y: raw.Mul(raw.Softmax(x, axis=0), raw.Softmax(x, axis=1)),
+        lambda x, y: raw.Div(y, raw.Add(raw.LeakyRelu(x, alpha=0.0), raw.LeakyRelu(x, alpha=-0.0))),
         lambda x, y: raw.Mul(raw.Cast(x, to="float16"), raw.Cast(raw.Cast(y, to="float16"), to="float16")),
     ],
 )
@@ -138,6 +139,12 @@ def test_a_composite_registered_as_random_stays_two() -> None:
         assert Cse().run(graph_of(lambda x: raw.Sub(calm(x), calm(x)), "float32[2]")) == 1
         # 1, 1.0 and True are equal in Python but not as attributes.
         assert Cse().run(graph_of(lambda x: raw.Sum(calm(x, k=1), calm(x, k=1.0), calm(x, k=True)), "float32[2]")) == 0
+        assert Cse().run(graph_of(lambda x: raw.Sub(calm(x, k=(1, 2)), calm(x, k=(1.0, 2.0))), "float32[2]")) == 0
+        # So are the two zeros, while NaN differs from itself in Python alone.
+        assert Cse().run(graph_of(lambda x: raw.Sub(calm(x, k=0.0), calm(x, k=-0.0)), "float32[2]")) == 0
+        assert Cse().run(graph_of(lambda x: raw.Sub(calm(x, k=(1.0, 0.0)), calm(x, k=(1.0, -0.0))), "float32[2]")) == 0
+        nan = lambda: float("nan")  # noqa: E731
+        assert Cse().run(graph_of(lambda x: raw.Sub(calm(x, k=nan()), calm(x, k=nan())), "float32[2]")) == 1
     finally:
         del REGISTRY["nngraph", "ZooNoise"], REGISTRY["nngraph", "ZooCalm"]
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from nngraph import config
 from nngraph.errors import unknown_name
+from nngraph.garbage import collection_paused
 from nngraph.ir import Graph, Node, OpaqueType, TensorType, verify
 from nngraph.registry import COMPOSITE_DOMAIN
 from passes.observer import Observer, observing
@@ -162,6 +163,7 @@ class PassManager:
         self.verify = verify
         self.instruments = instruments
 
+    @collection_paused()
     def run(self, graph: Graph, *, clone: bool = False) -> Report:
         """Run the passes on the graph, or with ``clone`` on a copy of it, which the report then holds.
 

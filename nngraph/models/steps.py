@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nngraph import tree
+from nngraph.garbage import collection_paused
 from nngraph.ir import Graph, TensorType, Value, numpy_dtype
 from nngraph.models.resident import ResidentData
 from nngraph.ops.trace import Trace, apply
@@ -125,6 +126,7 @@ class CompiledStep:
         recompute: see ``Model.compile``.
     """
 
+    @collection_paused()
     def __init__(
         self,
         fn: Callable[[Any], Any],
@@ -185,6 +187,7 @@ class RowsStep(CompiledStep):
         rows: how many rows make a batch.
     """
 
+    @collection_paused()
     def __init__(
         self,
         fn: Callable[[Any], Any],

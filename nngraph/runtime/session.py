@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nngraph import config
+from nngraph.garbage import collection_paused
 from nngraph.ir import Graph, TensorType, fingerprint
 from nngraph.runtime.device import onnxruntime, provider_options, resolve_device, session_options
 from nngraph.runtime.kernels import expand_composites, legalize
@@ -146,6 +147,7 @@ class Session:
                 raise ValueError(f"input {name!r} of graph {self.name!r} must be {type}, got {given}")
 
 
+@collection_paused()
 def _compile(graph: Graph, providers: list[tuple[str, dict[str, str]]], optimize: bool) -> Any:
     ort = onnxruntime()
     graph = graph.clone()

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import inliner
 
+from nngraph.garbage import collection_paused
 from nngraph.ir import Graph, Node, OpaqueType, TensorType, Value
 from nngraph.proto import attribute_from_proto, dense_array, tensor_to_array, type_from_proto
 from nngraph.schema import OPSET, has_schema, infer_types
@@ -20,6 +21,7 @@ from nngraph.serde.upgrade import upgrade_node
 __all__ = ["check_operators", "from_proto"]
 
 
+@collection_paused()
 def from_proto(
     model: onnx.ModelProto | Opened,
     *,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import onnx
 
+from nngraph.garbage import collection_paused
 from nngraph.ir import Graph, Value
 from nngraph.proto import array_to_tensor, attribute_to_proto, node_proto, type_to_proto
 from nngraph.registry import COMPOSITE_DOMAIN
@@ -17,6 +18,7 @@ _IR_VERSIONS = ((20, 9), (21, 10), (23, 11), (25, 12))
 """(first opset, IR version that came with it); readers refuse a file whose IR version is newer than theirs."""
 
 
+@collection_paused()
 def to_proto(graph: Graph, opset_version: int | None = None) -> onnx.ModelProto:
     """Return the ONNX model of a graph.
 

@@ -26,7 +26,7 @@ class Dce(Pass):
         """Remove dead code from the graph and its subgraphs; return how many nodes, outputs and constants went."""
         changes = 0
         for node in reversed(graph):
-            if not any(o.uses or o.is_output for o in node.outputs):
+            if not node.is_used:
                 graph.erase(node)
                 changes += 1
                 continue

@@ -58,7 +58,7 @@ class Fold(Pass):
         for value, array in zip(results, _compute(nodes, results), strict=True):
             _store(value, array)
         for node in reversed(nodes):
-            if node.graph is not None and not any(o.uses or o.is_output for o in node.outputs):
+            if node.graph is not None and not node.is_used:
                 node.graph.erase(node)
         return len(results)
 
@@ -69,7 +69,7 @@ class Fold(Pass):
             return False
         if any(v is not None and _is_exotic(v) for v in (*node.inputs, *node.outputs)):
             return False
-        if not any(o.uses or o.is_output for o in node.outputs):
+        if not node.is_used:
             return False
         made_from = sum(known[v] for v in node.inputs if v is not None)
         return all(_bytes(o) <= max(self.max_bytes, made_from) for o in node.outputs)

@@ -58,14 +58,21 @@ class Call:
 
     def may_match(self, node: Node) -> bool:
         """Tell at a glance, without regard to order or variables, whether the pattern may be found at a node."""
+        # Nearly all that rewriting does is to ask this in vain: loops are quicker than any() and all().
         if node.op != self.op or node.domain != self.domain:
             return False
-        return all(_is_among(pattern, node.inputs) for pattern in self.demanding)
+        for pattern in self.demanding:  # noqa: SIM110
+            if not _is_among(pattern, node.inputs):
+                return False
+        return True
 
 
 def _is_among(pattern: Pattern | None, values: tuple[Value | None, ...]) -> bool:
     if isinstance(pattern, Call):
-        return any(v is not None and v.producer is not None and pattern.may_match(v.producer) for v in values)
+        for v in values:  # noqa: SIM110
+            if v is not None and v.producer is not None and pattern.may_match(v.producer):
+                return True
+        return False
     if isinstance(pattern, Either):
         return any(_is_among(option, values) for option in pattern.options)
     if isinstance(pattern, float):

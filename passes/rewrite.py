@@ -209,12 +209,12 @@ class _Driver:
     def sweep(self) -> bool:
         """Look at every node, and at what changed meanwhile; return whether a rule fired."""
         before = self.hits.total()
-        for node in self.graph.all_nodes():
-            self.enqueue(node)
+        self.queue.extend(node for node in self.graph.all_nodes() if node.op_id in self.rules)
+        self.queued.update(self.queue)
         while self.queue:
             node = self.queue.popleft()
             self.queued.discard(node)
-            if node.graph is not None and any(o.uses or o.is_output for o in node.outputs):
+            if node.graph is not None and node.is_used:
                 self.visit(node)
         self.unify_names()
         return self.hits.total() > before
@@ -273,7 +273,7 @@ class _Driver:
         stack = [node]
         while stack:
             dead = stack.pop()
-            if dead.graph is None or any(o.uses or o.is_output for o in dead.outputs):
+            if dead.graph is None or dead.is_used:
                 continue
             inputs = [v for v in dead.inputs if v is not None]
             dead.graph.erase(dead)

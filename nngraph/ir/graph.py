@@ -187,7 +187,19 @@ class Node:
     @property
     def is_opaque(self) -> bool:
         """Whether something that is no tensor of known rank goes in or comes out."""
-        return any(v is not None and isinstance(v.type, OpaqueType) for v in (*self.inputs, *self.outputs))
+        # Asked of every node again and again: a loop is quicker than any().
+        for value in (*self.inputs, *self.outputs):  # noqa: SIM110
+            if value is not None and isinstance(value.type, OpaqueType):
+                return True
+        return False
+
+    @property
+    def is_used(self) -> bool:
+        """Whether some output has a user or leaves the graph."""
+        for value in self.outputs:  # noqa: SIM110
+            if value.uses or value in value.graph._output_slots:
+                return True
+        return False
 
     @property
     def next(self) -> Node | None:

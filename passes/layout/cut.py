@@ -37,10 +37,11 @@ class Network:
 
     def add_edge(self, a: int, b: int, capacity: int | None = None) -> None:
         """Add an edge from ``a`` to ``b``; one without a capacity cannot be cut."""
-        for start, end, room in ((a, b, _NEVER if capacity is None else capacity), (b, a, 0)):
-            self._edges[start].append(len(self._heads))
-            self._heads.append(end)
-            self._left.append(room)
+        forward = len(self._heads)
+        self._edges[a].append(forward)
+        self._edges[b].append(forward + 1)
+        self._heads += (b, a)
+        self._left += (_NEVER if capacity is None else capacity, 0)
 
     def cut(self) -> tuple[int, list[bool]]:
         """Return the capacity of a minimum cut, and for each node whether it is on the sink's side.
@@ -59,17 +60,20 @@ class Network:
         return flow, [d >= 0 for d in distance]
 
     def _distances(self) -> list[int]:
-        """Return how far each node is from the sink; -1 where it cannot be reached."""
+        """Return how far each node is from the sink: -1 where it cannot be reached, or not before the source is."""
         heads, left = self._heads, self._left
         distance = [-1] * len(self._edges)
         distance[SINK] = 0
         reached = [SINK]
         for node in reached:
+            further = distance[node] + 1
             for edge in self._edges[node]:
                 before = heads[edge]
                 if distance[before] < 0 and left[edge ^ 1]:
-                    distance[before] = distance[node] + 1
+                    distance[before] = further
                     reached.append(before)
+            if distance[SOURCE] >= 0:
+                return distance  # what is further than the source lies on no shortest path
         return distance
 
     def _send(self, distance: list[int]) -> int:

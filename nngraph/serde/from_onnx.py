@@ -254,7 +254,7 @@ class _Reader:
     def types(
         self, node: Node, proto: onnx.NodeProto, graph: Graph, declared: Mapping[str, onnx.TypeProto]
     ) -> list[TensorType]:
-        node.outputs = tuple(Value(n, OpaqueType.named(), graph) for n in proto.output)
+        node.outputs = tuple(Value(n, _UNKNOWN, graph) for n in proto.output)
         try:
             inferred = infer_types(node)
         finally:
@@ -263,9 +263,13 @@ class _Reader:
             raise ValueError(f"{node.op_id} gives {len(inferred)} outputs, the node has {len(proto.output)}")
         types = []
         for name, type in zip(proto.output, inferred, strict=False):
-            told = type_from_proto(declared[name], what=name) if name in declared else OpaqueType.named()
-            types.append(self.named(_joined(type, told), graph))
+            told = type_from_proto(declared[name], what=name) if name in declared else _UNKNOWN
+            joined = _joined(type, told)
+            types.append(self.named(joined, graph) if "?" in joined.shape else joined)
         return types
+
+
+_UNKNOWN = OpaqueType.named()
 
 
 def _joined(inferred: TensorType, declared: TensorType) -> TensorType:

@@ -56,11 +56,13 @@ def check_name(name: str | bytes, where: str, *, empty: bool = False) -> None:
         ValueError: it is.
     """
     name = check_text(name, where)
+    if name.isprintable() and 0 < len(name) <= CAPS.name:
+        return
     if not name and not empty:
         raise refuse(where, "has no name where one is needed")
     if len(name) > CAPS.name:
         raise refuse(where, f"has a name of {len(name)} characters, {name[:20]!r}...; {CAPS.name} are allowed")
-    if not name.isprintable() and any(ord(c) < 32 or 127 <= ord(c) < 160 for c in name):
+    if any(ord(c) < 32 or 127 <= ord(c) < 160 for c in name):
         raise refuse(where, f"has control characters in the name {name[:60]!r}")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import onnx
 
 from nngraph.schema import OPSET
@@ -25,7 +27,7 @@ def upgrade_node(node: onnx.NodeProto, opset: int, known: Known) -> list[onnx.No
     Raises:
         ValueError: the node cannot be said in the newest opset, or an attribute is of the wrong kind.
     """
-    if node.domain not in ("", "ai.onnx") or opset >= OPSET or node.op_type not in RULES:
+    if node.domain not in ("", "ai.onnx") or opset >= OPSET or not _next_rules(node.op_type, opset):
         return [node]
     rewrite = Rewrite(node, opset, known)
     version = opset
@@ -37,6 +39,7 @@ def upgrade_node(node: onnx.NodeProto, opset: int, known: Known) -> list[onnx.No
     return [node] if nodes == [node] else nodes
 
 
+@cache
 def _next_rules(op: str, version: int) -> list[Rule]:
     """Return the rules of the next change of an operator after a version."""
     later = [rule for rule in RULES.get(op, ()) if rule.before > version]

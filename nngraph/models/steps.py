@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from nngraph import tree
 from nngraph.ir import Graph, TensorType, Value, numpy_dtype
-from nngraph.models.resident import ResidentData
 from nngraph.ops.trace import Trace, apply
-from nngraph.runtime import BoundStep, Cell
+from nngraph.runtime import BoundStep, Tables
 from nngraph.transforms import compile_graph, state_of
 
 __all__ = ["CompiledStep", "LazyLogs", "RowsStep", "describe", "signature", "trace_step"]
@@ -54,25 +52,19 @@ def trace_step(
     types: Sequence[TensorType],
     name: str,
     rows: int | None = None,
-    resident: ResidentData | None = None,
 ) -> tuple[Graph, Trace, dict[str, Value]]:
     """Trace ``fn`` on a batch of these types.
 
     Args:
         fn, structure, types, name: see :class:`CompiledStep`.
         rows: how many rows of its inputs the graph picks as its batch, by the numbers in an input ``"rows"``.
-        resident: where the graph takes its batch by itself instead.
 
     Returns:
         The graph, whose outputs are the logs and the assigned variables, the trace, and the logs by name.
     """
     graph = Graph(name)
-    state: dict[str, Value] = {}
     with Trace(graph) as trace:
-        if resident is None:
-            inputs = [graph.add_input(f"data_{k}", t) for k, t in enumerate(types)]
-        else:
-            inputs, state["new_place"] = resident.add_inputs(graph, int(types[0].shape[0]))
+        inputs = [graph.add_input(f"data_{k}", t) for k, t in enumerate(types)]
         if rows is not None:
             numbers = graph.add_input("rows", TensorType("int64", (rows,)))
             inputs = [apply("Gather", v, numbers, axis=0) for v in inputs]
@@ -81,7 +73,7 @@ def trace_step(
             key: value if isinstance(value, Value) else trace.constant(np.asarray(getattr(value, "value", value)))
             for key, value in (result if isinstance(result, Mapping) else {"loss": result}).items()
         }
-    state |= {f"new_{trace.sources[v].name}": trace.variables[v] for v in trace.assigned}
+    state = {f"new_{trace.sources[v].name}": trace.variables[v] for v in trace.assigned}
     graph.set_outputs([*logs.values(), *state.values()], [*(f"log:{k}" for k in logs), *state])
     return graph, trace, logs
 
@@ -120,7 +112,6 @@ class CompiledStep:
         structure, types: the batch, see :func:`describe`.
         name: the graph's name.
         device: where it runs.
-        resident: the data, where the step takes its rows from there; its buffers need not be filled then.
     """
 
     def __init__(
@@ -130,11 +121,9 @@ class CompiledStep:
         types: Sequence[TensorType],
         name: str,
         device: str | None = None,
-        resident: ResidentData | None = None,
     ) -> None:
         names = [f"data_{k}" for k in range(len(types))]
-        state = resident.state if resident is not None else []
-        self._bind(trace_step(fn, structure, types, name, resident=resident), names, state=state, device=device)
+        self._bind(trace_step(fn, structure, types, name), names, device=device)
         # An input that no node needs was pruned; its data goes nowhere.
         self.buffers = [
             self.step.data[n] if n in self.step.data else _empty(t) for n, t in zip(names, types, strict=True)
@@ -146,12 +135,11 @@ class CompiledStep:
         data: Sequence[str],
         *,
         held: Sequence[str] = (),
-        state: Sequence[tuple[str, str | None, Cell]] = (),
         device: str | None,
     ) -> None:
         graph, trace, logs = traced
         session = compile_graph(graph, device, capture=True)
-        self.step = BoundStep(session, [*state_of(trace), *state], data, [f"log:{k}" for k in logs], held)
+        self.step = BoundStep(session, state_of(trace), data, [f"log:{k}" for k in logs], held)
         self.logs = LazyLogs({k: self.step.results[f"log:{k}"] for k in logs})
         self.run = self.step.run
 
@@ -182,18 +170,14 @@ class RowsStep(CompiledStep):
         rows: int,
         device: str | None = None,
     ) -> None:
-        self._arrays = [f"data_{k}" for k in range(len(types))]
-        self._bind(trace_step(fn, structure, types, name, rows), ["rows"], held=self._arrays, device=device)
-        self.rows = self.step.data.get("rows", np.empty(rows, np.int64))
+        arrays = [f"data_{k}" for k in range(len(types))]
+        self._bind(trace_step(fn, structure, types, name, rows), ["rows"], held=arrays, device=device)
+        self._rows = self.step.data.get("rows", np.empty(rows, np.int64))
 
-    @contextmanager
-    def over(self, arrays: Sequence[np.ndarray[Any, Any]]) -> Iterator[None]:
-        """Read these arrays inside the block."""
-        self.step.hold(dict(zip(self._arrays, arrays, strict=True)))
-        try:
-            yield
-        finally:
-            self.step.release()
+    def pick(self, tables: Tables, rows: np.ndarray[Any, Any]) -> None:
+        """Say which rows of which arrays are the next batch."""
+        tables.serve(self.step)
+        self._rows[:] = rows
 
 
 def _empty(type: TensorType) -> np.ndarray[Any, Any]:

@@ -227,7 +227,7 @@ SETTINGS: dict[str, Setting] = {
             "NNGRAPH_DEVICE_DATA_GIB",
             "4",
             _parse_size,
-            "Arrays given to fit lie on the GPU while it trains if they take no more memory than this.",
+            "Arrays given to fit, and those to evaluate, lie on the GPU if they take no more memory than this.",
         ),
     )
 }
@@ -369,7 +369,7 @@ def cuda_memory_bytes() -> int:
 
 
 def device_data_bytes() -> int:
-    """Return up to which size the arrays of ``fit`` are kept on the GPU (``NNGRAPH_DEVICE_DATA_GIB``)."""
+    """Return up to which size the arrays of ``fit`` or ``evaluate`` lie on the GPU (``NNGRAPH_DEVICE_DATA_GIB``)."""
     return int(setting("device_data_gib") * 2**30)
 
 

@@ -20,7 +20,10 @@ MAX_LINES = 700
 # nngraph that no prefix names belongs to the Keras tier.
 KERAS_TIER = "the Keras API"
 TIERS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("foundations", ("nngraph.version", "nngraph.errors", "nngraph.config", "nngraph.tree", "nngraph.garbage", "nngraph.registry")),
+    (
+        "foundations",
+        ("nngraph.version", "nngraph.errors", "nngraph.config", "nngraph.tree", "nngraph.garbage", "nngraph.registry"),
+    ),
     ("the graph", ("nngraph.ir",)),
     ("the schema", ("nngraph.schema", "nngraph.proto", "nngraph.symbolic")),
     ("serde", ("nngraph.serde",)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,8 @@ import numpy as np
 from nngraph import tree
 from nngraph.garbage import collection_paused
 from nngraph.ir import Graph, TensorType, Value, numpy_dtype
-from nngraph.models.resident import ResidentData
 from nngraph.ops.trace import Trace, apply
-from nngraph.runtime import BoundStep, Cell
+from nngraph.runtime import BoundStep, Tables
 from nngraph.transforms import compile_graph, state_of
 from passes.in_place import overwritable
 
@@ -56,25 +54,19 @@ def trace_step(
     types: Sequence[TensorType],
     name: str,
     rows: int | None = None,
-    resident: ResidentData | None = None,
 ) -> tuple[Graph, Trace, dict[str, Value]]:
     """Trace ``fn`` on a batch of these types.
 
     Args:
         fn, structure, types, name: see :class:`CompiledStep`.
         rows: how many rows of its inputs the graph picks as its batch, by the numbers in an input ``"rows"``.
-        resident: where the graph takes its batch by itself instead.
 
     Returns:
         The graph, whose outputs are the logs and the assigned variables, the trace, and the logs by name.
     """
     graph = Graph(name)
-    state: dict[str, Value] = {}
     with Trace(graph) as trace:
-        if resident is None:
-            inputs = [graph.add_input(f"data_{k}", t) for k, t in enumerate(types)]
-        else:
-            inputs, state["new_place"] = resident.add_inputs(graph, int(types[0].shape[0]))
+        inputs = [graph.add_input(f"data_{k}", t) for k, t in enumerate(types)]
         if rows is not None:
             numbers = graph.add_input("rows", TensorType("int64", (rows,)))
             inputs = [apply("Gather", v, numbers, axis=0) for v in inputs]
@@ -83,7 +75,7 @@ def trace_step(
             key: value if isinstance(value, Value) else trace.constant(np.asarray(getattr(value, "value", value)))
             for key, value in (result if isinstance(result, Mapping) else {"loss": result}).items()
         }
-    state |= {f"new_{trace.sources[v].name}": trace.variables[v] for v in trace.assigned}
+    state = {f"new_{trace.sources[v].name}": trace.variables[v] for v in trace.assigned}
     graph.set_outputs([*logs.values(), *state.values()], [*(f"log:{k}" for k in logs), *state])
     return graph, trace, logs
 
@@ -122,7 +114,6 @@ class CompiledStep:
         structure, types: the batch, see :func:`describe`.
         name: the graph's name.
         device: where it runs.
-        resident: the data, where the step takes its rows from there; its buffers need not be filled then.
         recompute: see ``Model.compile``.
     """
 
@@ -134,18 +125,10 @@ class CompiledStep:
         types: Sequence[TensorType],
         name: str,
         device: str | None = None,
-        resident: ResidentData | None = None,
         recompute: Any = None,
     ) -> None:
         names = [f"data_{k}" for k in range(len(types))]
-        state = resident.state if resident is not None else []
-        self._bind(
-            trace_step(fn, structure, types, name, resident=resident),
-            names,
-            state=state,
-            device=device,
-            recompute=recompute,
-        )
+        self._bind(trace_step(fn, structure, types, name), names, device=device, recompute=recompute)
         # An input that no node needs was pruned; its data goes nowhere.
         self.buffers = [
             self.step.data[n] if n in self.step.data else _empty(t) for n, t in zip(names, types, strict=True)
@@ -157,15 +140,14 @@ class CompiledStep:
         data: Sequence[str],
         *,
         held: Sequence[str] = (),
-        state: Sequence[tuple[str, str | None, Cell]] = (),
         device: str | None,
         recompute: Any = None,
     ) -> None:
         graph, trace, logs = traced
         session = compile_graph(graph, device, capture=True, recompute=recompute)
-        whole = [*state_of(trace), *state]
-        in_place = overwritable(graph, [(name, out) for name, out, _ in whole])
-        self.step = BoundStep(session, whole, data, [f"log:{k}" for k in logs], held, in_place=in_place)
+        state = state_of(trace)
+        in_place = overwritable(graph, [(name, out) for name, out, _ in state])
+        self.step = BoundStep(session, state, data, [f"log:{k}" for k in logs], held, in_place=in_place)
         self.logs = LazyLogs({k: self.step.results[f"log:{k}"] for k in logs})
         self.run = self.step.run
 
@@ -198,19 +180,15 @@ class RowsStep(CompiledStep):
         device: str | None = None,
         recompute: Any = None,
     ) -> None:
-        self._arrays = [f"data_{k}" for k in range(len(types))]
+        arrays = [f"data_{k}" for k in range(len(types))]
         traced = trace_step(fn, structure, types, name, rows)
-        self._bind(traced, ["rows"], held=self._arrays, device=device, recompute=recompute)
-        self.rows = self.step.data.get("rows", np.empty(rows, np.int64))
+        self._bind(traced, ["rows"], held=arrays, device=device, recompute=recompute)
+        self._rows = self.step.data.get("rows", np.empty(rows, np.int64))
 
-    @contextmanager
-    def over(self, arrays: Sequence[np.ndarray[Any, Any]]) -> Iterator[None]:
-        """Read these arrays inside the block."""
-        self.step.hold(dict(zip(self._arrays, arrays, strict=True)))
-        try:
-            yield
-        finally:
-            self.step.release()
+    def pick(self, tables: Tables, rows: np.ndarray[Any, Any]) -> None:
+        """Say which rows of which arrays are the next batch."""
+        tables.serve(self.step)
+        self._rows[:] = rows
 
 
 def _empty(type: TensorType) -> np.ndarray[Any, Any]:

@@ -23,12 +23,11 @@ from nngraph.ir import Value
 from nngraph.layers.layer import Layer
 from nngraph.models.checks import check_inputs, check_labels
 from nngraph.models.compile_utils import CompiledLoss, CompiledMetrics, batch_size_of
-from nngraph.models.loop import run_steps, steps_on_arrays, steps_on_batches
+from nngraph.models.loop import loaded, run_steps, steps_on_arrays, steps_on_batches
 from nngraph.models.prediction import PredictFunction
-from nngraph.models.resident import ResidentData, keep_on_device
 from nngraph.models.steps import CompiledStep, RowsStep, describe, signature
 from nngraph.ops.keras_tensor import leaves
-from nngraph.runtime import resolve_device
+from nngraph.runtime import Tables
 from nngraph.transforms import gradients
 from passes.recompute import recompute_passes
 
@@ -54,7 +53,7 @@ class Trainer:
         self._compile_arguments: dict[str, Any] = {}
         self._steps: dict[Any, CompiledStep] = {}
         self._predictors: dict[Any, PredictFunction] = {}
-        self._resident: ResidentData | None = None
+        self._tables: dict[str, Tables] = {}
         self._shuffle_seed: int | None = None
         self._epochs_seen = 0
         self._initial_epoch: int | None = None
@@ -133,7 +132,7 @@ class Trainer:
         """Trace anew at the next step; the model or its training has changed."""
         self._steps = {}
         self._predictors = {}
-        self._resident = None
+        self._tables = {}
 
     @property
     def metrics(self) -> list[Any]:
@@ -272,19 +271,15 @@ class Trainer:
                 f"model {self.name!r} must be compiled before {what}: model.compile(optimizer=..., loss=...)"
             )
 
-    def _step(
-        self, mode: str, data: Any, *, rows: int | None = None, resident: ResidentData | None = None
-    ) -> CompiledStep:
+    def _step(self, mode: str, data: Any, *, rows: int | None = None) -> CompiledStep:
         """Return the compiled step for batches like ``data``.
 
         Args:
             mode: ``"train"`` or ``"test"``.
             data: a batch.
             rows: how many rows the step picks out of arrays like these.
-            resident: what it takes its batch from by itself instead.
         """
-        shape = (mode, signature(data), rows, resident)
-        step = self._steps.get((*shape, self._trainable_key(mode)))
+        shape = (mode, signature(data), rows, config.device())
         step = self._steps.get((*shape, self._trainable_key(mode)))
         if step is None:
             self._prepare(data)
@@ -298,7 +293,7 @@ class Trainer:
             recompute = self.recompute if mode == "train" else None
             name, device = f"{self.name}_{mode}_step", config.device()
             if rows is None:
-                step = CompiledStep(packed, structure, types, name, device, resident, recompute)
+                step = CompiledStep(packed, structure, types, name, device, recompute)
             else:
                 whole = [t.with_shape(("samples", *t.shape[1:])) for t in types]
                 step = RowsStep(packed, structure, whole, name, rows, device, recompute)
@@ -422,27 +417,25 @@ class Trainer:
         epochs = epochs if config.max_epochs() is None else min(epochs, config.max_epochs() or epochs)
         self._prepare(adapter.peek())
         self._check_labels(adapter)
-        kept = keep_on_device(adapter, self._resident)
-        if kept is not self._resident:  # the steps on the former data go, and the data with them
-            self._steps = {key: step for key, step in self._steps.items() if key[3] is None}
-            self._resident = kept
         calls = _callback_list(callbacks, self, verbose, epochs, adapter.num_batches)
         self.stop_training = False
         self._initial_epoch = self._initial_batch = None
         calls.on_train_begin()
         initial_epoch = self._initial_epoch if self._initial_epoch is not None else initial_epoch
         logs: dict[str, Any] = {}
-        for epoch in range(initial_epoch, epochs):
-            self.reset_metrics()
-            calls.on_epoch_begin(epoch)
-            logs = self._run_epoch("train", adapter, self._epoch_rng(), calls, self._take_initial_batch())
-            self._epochs_seen += 1
-            if validation_data is not None and _due(epoch, validation_freq):
-                found = self._validate(validation_data, validation_batch_size or batch_size, validation_steps, calls)
-                logs.update({f"val_{k}": v for k, v in found.items()})
-            calls.on_epoch_end(epoch, logs)
-            if self.stop_training or getattr(adapter, "exhausted", False):
-                break
+        with loaded(self._tables, "train", adapter) as tables:
+            for epoch in range(initial_epoch, epochs):
+                self.reset_metrics()
+                calls.on_epoch_begin(epoch)
+                logs = self._run_epoch("train", adapter, tables, self._epoch_rng(), calls, self._take_initial_batch())
+                self._epochs_seen += 1
+                if validation_data is not None and _due(epoch, validation_freq):
+                    size = validation_batch_size or batch_size
+                    found = self._validate(validation_data, size, validation_steps, calls)
+                    logs.update({f"val_{k}": v for k, v in found.items()})
+                calls.on_epoch_end(epoch, logs)
+                if self.stop_training or getattr(adapter, "exhausted", False):
+                    break
         self.optimizer.finalize_variable_values(self.trainable_variables)  # type: ignore[attr-defined]
         calls.on_train_end(logs)
         return self.history
@@ -455,18 +448,17 @@ class Trainer:
         """The order of rows follows from a seed and the number of epochs done, so a resumed run goes on equally."""
         return np.random.Generator(np.random.Philox(key=self._shuffle_seed, counter=[0, 0, 0, self._epochs_seen]))
 
-    def _run_epoch(self, mode: str, adapter: Any, rng: Any, calls: Any, first: int = 0) -> dict[str, Any]:
+    def _run_epoch(
+        self, mode: str, adapter: Any, tables: Tables | None, rng: Any, calls: Any, first: int = 0
+    ) -> dict[str, Any]:
         """Run a training or test step on each batch of an epoch and return the last logs."""
         if isinstance(adapter, ArrayAdapter):
-            resident = self._resident if mode == "train" else None
-            # The runtime would carry whole arrays to another device at each step.
-            in_graph = resident is None and resolve_device(config.device()) == "cpu"
 
             def find(rows: int) -> CompiledStep:
                 batch = adapter.pack([a[:rows] for a in adapter.flat_arrays()])
-                return self._step(mode, batch, rows=rows if in_graph else None, resident=resident)
+                return self._step(mode, batch, rows=None if tables is None else rows)
 
-            steps = steps_on_arrays(adapter, adapter.epoch_indices(rng), find, first, resident)
+            steps = steps_on_arrays(adapter, tables, adapter.epoch_indices(rng), find, first)
         else:
             batches = prefetched(adapter.epoch(rng), config.prefetch())
             steps = steps_on_batches(batches, lambda batch: self._step(mode, batch), first)
@@ -528,7 +520,8 @@ class Trainer:
         self._prepare(adapter.peek())
         self._check_labels(adapter)
         self.reset_metrics()
-        logs = self._run_epoch("test", adapter, None, calls)
+        with loaded(self._tables, "test", adapter) as tables:
+            logs = self._run_epoch("test", adapter, tables, None, calls)
         calls.on_test_end(logs)
         if return_dict:
             return logs

@@ -5,6 +5,7 @@ from nngraph.runtime.eager import run_node
 from nngraph.runtime.kernels import expand_composite, expand_composites, has_kernel, legalize
 from nngraph.runtime.session import Session, clear_sessions
 from nngraph.runtime.state import BoundCall, BoundStep, Cell, Group
+from nngraph.runtime.tables import Tables, fit_on
 
 __all__ = [
     "BoundCall",
@@ -12,9 +13,11 @@ __all__ = [
     "Cell",
     "Group",
     "Session",
+    "Tables",
     "clear_sessions",
     "expand_composite",
     "expand_composites",
+    "fit_on",
     "has_kernel",
     "legalize",
     "onnxruntime",

@@ -37,14 +37,17 @@ def off_cuda(graph: Graph) -> list[tuple[Node, str]]:
 
 
 def capture_obstacles(graph: Graph) -> list[str]:
-    """Return why a graph cannot be captured as a CUDA graph: an empty list where it can."""
+    """Return why a graph cannot be captured as a CUDA graph: an empty list where it can.
+
+    Inputs may have open sizes: those of the buffers that the graph is captured with.
+    """
     found = [f"{node.op_id} (node {node.name!r}) runs on the CPU: {why}" for node, why in off_cuda(graph)]
     for node in graph:
         if node.subgraphs:
             found.append(f"{node.op_id} (node {node.name!r}) decides at run time what is executed")
         elif node.op_id in _WAITING:
             found.append(f"{node.op_id} (node {node.name!r}) waits for the device to know the size of its result")
-    open_sizes = [v.name for v in (*graph.inputs, *graph.outputs) if not v.type.is_static]
+    open_sizes = [v.name for v in graph.outputs if not v.type.is_static]
     if open_sizes:
         found.append(f"the sizes of {', '.join(open_sizes)} are not fixed")
     return found

@@ -9,7 +9,7 @@ variables and for ten thousand.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -167,7 +167,8 @@ class OnDevice:
 
     def __init__(self, array: np.ndarray[Any, Any], device: str) -> None:
         # The runtime shares the memory of an array on the host, which must then be nobody else's.
-        self.value = onnxruntime().OrtValue.ortvalue_from_numpy(np.array(array, order="C"), device, 0)
+        own = np.array(array, order="C") if device == "cpu" else np.require(array, requirements=["C", "A"])
+        self.value = onnxruntime().OrtValue.ortvalue_from_numpy(own, device, 0)
         self.ndim = array.ndim
 
     def upload(self, array: Any) -> None:
@@ -284,7 +285,7 @@ class BoundStep(_Bound):
         state: (input name, output name or ``None`` when only read, cell) of each variable.
         data: names of the remaining inputs; each gets a buffer of the input's type in :attr:`data`.
         results: names of the remaining outputs; each gets a buffer in :attr:`results`.
-        held: names of inputs without a buffer, which are read where the caller has them; see :meth:`hold`.
+        held: names of inputs without a buffer, which are read where the caller says; see :meth:`hold`.
         in_place: names of the state's inputs whose buffers receive the new values too, see :mod:`passes.in_place`.
         staged: keep data and results in buffers of the device, to which a run copies and from which they are read when
             somebody asks; by default on every device but the CPU, which works on the host's buffers.
@@ -314,12 +315,8 @@ class BoundStep(_Bound):
             self._outputs = {name: to_runtime(array) for name, array in self.results.items()}
         else:
             self._stage(session.device)
-        types = {name: session.input_types[name] for name in held if name in session.input_types}
-        self._nothing = {
-            name: np.zeros([d if isinstance(d, int) else 0 for d in type.shape], numpy_dtype(type.dtype))
-            for name, type in types.items()
-        }
-        self.release()
+        self._held = list(held)
+        self._values: Sequence[Any] | None = None
 
     def _stage(self, device: str) -> None:
         there = {name: OnDevice(array, device) for name, array in self.data.items()}
@@ -328,18 +325,25 @@ class BoundStep(_Bound):
         self._inputs = {name: array.value for name, array in there.items()}
         self._outputs = {name: array.value for name, array in self.results.items()}
 
-    def hold(self, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
-        """Read the held inputs from these arrays until :meth:`release`; they are not copied."""
-        for name in self._nothing:
-            # The runtime's kernels expect aligned memory; arrays mapped from a file may lie anywhere.
-            value = to_runtime(np.require(arrays[name], requirements=["C", "A"]))
-            self._inputs[name] = value
-            for binding, _ in self._bindings.values():
-                binding.bind_ortvalue_input(name, value)
+    def hold(self, values: Sequence[Any]) -> bool:
+        """Read the held inputs, in their order, from these values of the runtime until :meth:`release`.
+
+        Returns:
+            Whether that is new. Then all is bound anew, since a captured CUDA graph knows the addresses of the others.
+        """
+        if values is self._values:
+            return False
+        self.release()
+        self._values = values
+        self._inputs |= {n: v for n, v in zip(self._held, values, strict=True) if n in self._read_names}
+        return True
 
     def release(self) -> None:
-        """Let go of the arrays."""
-        self.hold(self._nothing)
+        """Let go of the held values."""
+        self._values = None
+        for name in self._held:
+            self._inputs.pop(name, None)
+        self._bindings.clear()
 
     def _bind_data(self, binding: Any) -> None:
         for name, value in self._inputs.items():

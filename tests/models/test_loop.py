@@ -13,7 +13,7 @@ import nngraph as keras
 from nngraph import Input, Sequential, config, layers
 from nngraph.callbacks import Callback
 from nngraph.data import PyDataset
-from nngraph.models import trainer
+from nngraph.models import loop
 from nngraph.models.steps import CompiledStep, RowsStep
 
 RNG = np.random.default_rng(0)
@@ -206,11 +206,11 @@ def test_arrays_that_cannot_be_bound_as_they_lie() -> None:
 def test_rows_copied_into_buffers_train_like_rows_picked_in_the_graph(
     shuffle: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What other devices do, which would have to carry whole arrays."""
+    """What other devices do with arrays that are too large for them."""
     seen: list[set[type]] = []
     models = []
-    for device in ("cpu", "elsewhere"):
-        monkeypatch.setattr(trainer, "resolve_device", lambda _, device=device: device)
+    for fit in (True, False):
+        monkeypatch.setattr(loop, "fit_on", lambda device, arrays, fit=fit: fit)
         model = classifier()
         model._shuffle_seed = 3
         model.fit(X, Y, sample_weight=WEIGHTS, batch_size=12, epochs=2, shuffle=shuffle, verbose=0)

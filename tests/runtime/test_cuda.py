@@ -21,10 +21,10 @@ from nngraph.ir import TensorType
 from nngraph.ops.bits import random_bits
 from nngraph.ops.trace import trace_graph
 from nngraph.runtime import Session, clear_sessions, session
-from nngraph.runtime import device as device_module
 from nngraph.runtime.kernel_table import recorded
 from nngraph.runtime.placement import capture_obstacles, off_cuda
 from nngraph.transforms import compile_graph
+from pretended import pretend_gpu
 
 REAL = pytest.param("real", marks=pytest.mark.cuda)
 BOTH = pytest.mark.parametrize("gpu", ["pretended", REAL], indirect=True)
@@ -41,16 +41,7 @@ def on(*names: str, small: tuple[str, ...]) -> Any:
 @pytest.fixture
 def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "pretended":
-        values = device_module.onnxruntime().OrtValue
-        make = values.ortvalue_from_numpy
-
-        def elsewhere(array: np.ndarray, device: str = "cpu", number: int = 0) -> Any:
-            # The runtime would work on the host's own memory; a device has a copy.
-            return make(array) if device == "cpu" else make(np.array(array))
-
-        monkeypatch.setattr(values, "ortvalue_from_numpy", elsewhere)
-        monkeypatch.setattr(device_module, "cuda_problem", lambda: None)
-        monkeypatch.setattr(session, "provider_options", lambda device, capture=False: [("CPUExecutionProvider", {})])
+        pretend_gpu(monkeypatch)
     return str(request.param)
 
 

@@ -156,5 +156,7 @@ def test_where_a_node_runs(kind: str) -> None:
 def test_what_keeps_a_graph_from_being_captured() -> None:
     assert capture_obstacles(traced(raw.Relu, F)) == []
     assert "not fixed" in capture_obstacles(traced(raw.Relu, TensorType("float32", ("batch", 3))))[0]
+    table, rows = TensorType("float32", ("samples", 3)), TensorType("int64", (4,))
+    assert capture_obstacles(traced(raw.Gather, table, rows)) == [], "held arrays have an address and a size"
     assert any("waits for the device" in why for why in capture_obstacles(traced(raw.NonZero, F)))
     assert "on the CPU" in capture_obstacles(traced(raw.Det, TensorType("float32", (2, 2))))[0]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nngraph.ir import Graph, Node, TensorType
-from nngraph.runtime import BoundCall, BoundStep, Cell, Session
+from nngraph.runtime import BoundCall, BoundStep, Cell, Session, Tables
 
 SIZE = 20_000
 """Large enough that arrays are shared with the runtime while nothing writes them."""
@@ -212,12 +212,14 @@ def test_held_arrays_are_read_where_they_lie() -> None:
     step.data["rows"][:] = [2, 0]
     first = np.arange(6, dtype=np.float32).reshape(3, 2)
     for table in (first, first + 10, np.tile(first, (50_000, 1))):
-        step.hold({"table": table})
+        tables = Tables("cpu")
+        tables.load([table])
+        tables.serve(step)
         step.run()
         assert step.results["y"].tolist() == table[[2, 0]].tolist()
         table[2] = 7  # not a copy
         step.run()
         assert step.results["y"][0].tolist() == [7, 7]
-    step.release()
-    with pytest.raises(Exception, match="idx=2 must be within"):
+    tables.release()
+    with pytest.raises(Exception, match="Missing Input: table"):
         step.run()

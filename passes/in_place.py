@@ -7,6 +7,7 @@ nothing but what computes its next value. That saves memory, and what is written
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from nngraph.ir import Graph, Node, Value
@@ -48,13 +49,13 @@ def overwritable(graph: Graph, state: Iterable[tuple[str, str | None]]) -> froze
     """
     inputs = {v.name: v for v in graph.inputs}
     outputs = dict(zip(graph.output_names, graph.outputs, strict=True))
-    taken = list(graph.outputs)
+    taken = Counter(graph.outputs)
     return frozenset(
         name
         for name, out in state
         if out is not None
         and name in inputs
-        and taken.count(outputs[out]) == 1
+        and taken[outputs[out]] == 1
         and _may_overwrite(graph, inputs[name], outputs[out])
     )
 
@@ -71,7 +72,7 @@ def _may_overwrite(graph: Graph, old: Value, new: Value) -> bool:
         if writer.domain or writer.op not in _WRITERS or not whole:
             return False
         readers.discard(writer)
-    before = {v.producer for v in writer.inputs if v is not None and v.producer is not None}
+    before = dict.fromkeys(v.producer for v in writer.inputs if v is not None and v.producer is not None)
     if any(node in readers and node.op not in _READERS for node in map(_behind_views, before)):
         return False
     return _all_before(readers, before, _NEAR if bytes_of(old) < _LARGE else len(graph))
@@ -111,4 +112,6 @@ def _all_before(wanted: set[Node], start: Iterable[Node], limit: int) -> bool:
             if producer is not None and producer not in seen:
                 seen.add(producer)
                 waiting.append(producer)
+                if len(seen) > limit:
+                    break  # the vectors of a whole network may be joined here, and each of them asks
     return not missing

@@ -24,8 +24,9 @@ from passes import freeze
 WAYS = {
     "read": (None, False, False),
     "constant, cpu forms": ("cpu", True, False),
+    "the same, fixed batch": ("cpu", True, True),
     "constant, portable forms": ("portable", True, False),
-    "the same, fixed batch": ("portable", True, True),
+    "those, fixed batch": ("portable", True, True),
 }
 """Name to target of the passes, whether weights are constants, and whether the batch size is fixed."""
 

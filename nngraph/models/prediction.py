@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from nngraph import config, tree
+from nngraph import tree
 from nngraph.ir import Graph, TensorType, Value
 from nngraph.ops.trace import Trace
-from nngraph.runtime import BoundCall, Cell, Group, Session, resolve_device
+from nngraph.runtime import BoundCall, Cell, Group, Session
 from nngraph.transforms import compile_graph, state_of
 from passes import freeze
 
@@ -92,9 +92,7 @@ class PredictFunction:
     def _freeze(self) -> None:
         # The graph shares the cells' arrays until the runtime has taken its copy.
         graph = freeze(self._graph, {name: cell.read() for name, _, cell in self._state})
-        # On CPU the runtime finds the best forms by itself once weights are constants.
-        target = "portable" if resolve_device(self._device or config.device()) == "cpu" else None
-        self._frozen = compile_graph(graph, self._device, target=target, share=False)
+        self._frozen = compile_graph(graph, self._device, share=False)
         self._used = [(k, name) for k, name in enumerate(self._data) if name in self._frozen.input_types]
 
     def _look_for_changes(self) -> None:

@@ -1,4 +1,4 @@
-"""Recurrent layers on the CPU provider: its LSTM operator where it fits, with the results of the portable form."""
+"""Recurrent layers on the CPU provider: its operators where they fit, with the results of the portable form."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def graphs(layer: Any, masked: bool = False) -> tuple[Any, Any]:
     return both[0], both[1]
 
 
+KERNELS = ("LSTM", "GRU")
 FITS: list[dict[str, Any]] = [
     {},
     {"return_sequences": True},
@@ -37,10 +38,11 @@ FITS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.parametrize("layer", ["LSTM", "GRU"])
 @pytest.mark.parametrize("arguments", FITS, ids=lambda a: "+".join(a) or "plain")
-def test_predictions_use_the_kernel(arguments: dict[str, Any]) -> None:
-    portable, fast = graphs(keras.layers.LSTM(4, **arguments))
-    assert [n.op for n in fast.all_nodes() if n.op in ("LSTM", "Scan")] == ["LSTM"]
+def test_predictions_use_the_kernel(arguments: dict[str, Any], layer: str) -> None:
+    portable, fast = graphs(getattr(keras.layers, layer)(4, **arguments))
+    assert [n.op for n in fast.all_nodes() if n.op in (*KERNELS, "Scan")] == [layer]
     for name, result in zoo.run(portable).items():
         np.testing.assert_allclose(zoo.run(fast)[name], result, rtol=1e-5, atol=1e-6)
 
@@ -49,24 +51,29 @@ OTHERS: list[Any] = [
     lambda: keras.layers.LSTM(4, activation="relu"),
     lambda: keras.layers.LSTM(4, recurrent_activation="hard_sigmoid"),
     lambda: keras.layers.LSTM(4, dtype="float64"),
-    lambda: keras.layers.GRU(4),
+    lambda: keras.layers.GRU(4, activation="relu"),
+    lambda: keras.layers.GRU(4, reset_after=False),
+    lambda: keras.layers.GRU(4, dtype="float64"),
 ]
 
 
 @pytest.mark.parametrize("make", OTHERS)
 def test_other_cells_stay_loops(make: Any) -> None:
     _, fast = graphs(make())
-    assert "Scan" in [n.op for n in fast.all_nodes()] and "LSTM" not in [n.op for n in fast.all_nodes()]
+    ops = [n.op for n in fast.all_nodes()]
+    assert "Scan" in ops and not set(ops) & set(KERNELS)
 
 
-def test_masked_steps_stay_a_loop() -> None:
-    _, fast = graphs(keras.layers.LSTM(4), masked=True)
-    assert "LSTM" not in [n.op for n in fast.all_nodes()]
+@pytest.mark.parametrize("layer", KERNELS)
+def test_masked_steps_stay_a_loop(layer: str) -> None:
+    _, fast = graphs(getattr(keras.layers, layer)(4), masked=True)
+    assert not {n.op for n in fast.all_nodes()} & set(KERNELS)
 
 
-def test_what_gradients_need_stays_a_loop() -> None:
+@pytest.mark.parametrize("layer", KERNELS)
+def test_what_gradients_need_stays_a_loop(layer: str) -> None:
     """A training step's forward loop gives the gates of all steps, which the kernel does not."""
-    model = keras.Sequential([keras.Input((5, 3)), keras.layers.LSTM(4)])
+    model = keras.Sequential([keras.Input((5, 3)), getattr(keras.layers, layer)(4)])
     before = model.predict(np.ones((2, 5, 3), "float32"), verbose=0)
     model.compile("sgd", "mse")
     losses = [model.train_on_batch(np.ones((2, 5, 3), "float32"), np.ones((2, 4), "float32")) for _ in range(5)]

@@ -192,7 +192,7 @@ def test_steps_on_buffers_of_the_device() -> None:
     def trained(staged: bool) -> tuple[list[Any], list[np.ndarray]]:
         with pytest.MonkeyPatch.context() as patch:
             init = BoundStep.__init__
-            patch.setattr(BoundStep, "__init__", lambda self, *args: init(self, *args, staged=staged))
+            patch.setattr(BoundStep, "__init__", lambda self, *a, **k: init(self, *a, **k, staged=staged))
             made = model()
             losses = [made.train_on_batch(*data(16, seed=k)) for k in range(4)]
             step = next(iter(made._steps.values()))

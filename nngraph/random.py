@@ -241,10 +241,9 @@ def randint(shape: Sequence[int], minval: Any, maxval: Any, dtype: Any = "int32"
     if not is_integer(name):
         raise ValueError(f"random.randint draws integers. Received: dtype={dtype!r}")
     drawn = _draw("RandomBits", seed, shape, "uint32")
-    folded = raw.BitwiseXor(drawn, raw.BitShift(drawn, np.uint32(16), direction="RIGHT"))
     low, high = convert(minval, "int64"), convert(maxval, "int64")
     span = raw.Cast(raw.Sub(high, low), to="uint32")
-    return raw.Cast(raw.Add(raw.Cast(raw.Mod(folded, span), to="int64"), low), to=name)
+    return raw.Cast(raw.Add(raw.Cast(raw.Mod(drawn, span), to="int64"), low), to=name)
 
 
 @public(namespace="random")

@@ -12,7 +12,7 @@ import pytest
 from nngraph import config, random
 from nngraph.ir import TensorType, verify
 from nngraph.ops import Variable, raw
-from nngraph.ops.bits import random_bits
+from nngraph.ops.bits import dropout_mask, random_bits
 from nngraph.ops.trace import infer_composite, trace_graph
 from nngraph.random import SeedGenerator
 from nngraph.runtime import Session
@@ -26,6 +26,11 @@ def draw(seed: int, counter: int, shape: tuple[int, ...] = SHAPE) -> np.ndarray[
     return random_bits(np.array([seed, counter], np.uint32), np.array(shape, np.int64))
 
 
+def mask(seed: int, counter: int, rate: float, shape: tuple[int, ...] = SHAPE) -> np.ndarray[Any, Any]:
+    state = np.array([seed, counter], np.uint32)
+    return dropout_mask(state, np.array(shape, np.int64), rate=rate, dtype="float32")
+
+
 def unit(words: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Words as numbers with mean 0 and variance 1."""
     return (words / 2.0**32 - 0.5) * sqrt(12)
@@ -35,27 +40,47 @@ def infer(node: Any) -> Any:
     return infer_composite(node) if node.domain else infer_types(node)
 
 
-def reference_bits(seed: int, counter: int, count: int) -> list[int]:
-    """The generator in Python integers, written from its description."""
+def reference_products(seed: int, counter: int, count: int, odd: bool) -> list[int]:
+    """The table of the generator in Python integers, written from its description."""
     mask = 2**32 - 1
+    a = (seed * 0x9E3779B2 + counter * 0x3C6EF35E + 0x85EBCA6B) & mask
+    b = (seed * 0xC2B2AE35 + counter * 0x27D4EB2F + 0x165667B1) & mask
 
-    def fold(x: int, shift: int) -> int:
-        return x ^ (x >> shift)
+    def mix(k: int) -> int:
+        x = (a * k + b) & mask
+        x = x * ((x >> 16) * 0xD35A2D96 + 0x21F0AAAD) & mask
+        return (x + (x >> 16)) & mask
 
-    def stir(x: int) -> int:
-        return fold(fold(x, 16) * 0x21F0AAAD & mask, 15) * 0xD35A2D97 & mask
+    def element(i: int, j: int) -> int:
+        r, s, c, d = mix(1024 + 2 * i), mix(1025 + 2 * i), mix(j), mix(512 + j)
+        second = 2 * (s + d) + 1 if odd else s + d
+        return (r + c) * second & mask
 
-    def mix(x: int) -> int:
-        return fold(stir(x), 15)
-
-    s, m = mix(seed + 0x9E3779B9 & mask), mix(counter + 0x85EBCA6B & mask)
-    k = (m + s * 0x9E3779B1) & mask | 1
-    return [stir(mix(k * (i % 1024) + s & mask) + mix(k * (1024 + i // 1024) + s & mask) & mask) for i in range(count)]
+    return [element(n // 512, n % 512) for n in range(count)]
 
 
-def test_bits_are_those_of_the_description() -> None:
-    assert draw(3, 5, (2050,)).tolist() == reference_bits(3, 5, 2050)
-    assert draw(2**32 - 1, 2**32 - 1, (7,)).tolist() == reference_bits(2**32 - 1, 2**32 - 1, 7)
+def reference_bits(seed: int, counter: int, count: int) -> list[int]:
+    def last(x: int) -> int:
+        exchanged = (x >> 16) | (x << 16 & 0xFFFFFFFF)
+        return exchanged * 0x21F0AAAD & 0xFFFFFFFF
+
+    return [last(x) for x in reference_products(seed, counter, count, True)]
+
+
+STATES = [(3, 5), (0, 0), (2**32 - 1, 2**32 - 1), (1, 2**31)]
+
+
+@pytest.mark.parametrize(("seed", "counter"), STATES)
+def test_bits_are_those_of_the_description(seed: int, counter: int) -> None:
+    assert draw(seed, counter, (2050,)).tolist() == reference_bits(seed, counter, 2050)
+    assert draw(seed, counter, (7,)).tolist() == reference_bits(seed, counter, 7)
+
+
+@pytest.mark.parametrize(("seed", "counter"), STATES)
+def test_dropout_masks_are_those_of_the_description(seed: int, counter: int) -> None:
+    products = reference_products(seed, counter, 1300, False)
+    found = mask(seed, counter, 0.3, (13, 100))
+    assert found.reshape(-1).tolist() == [float(np.float32(1 / 0.7)) * (p >= round(0.3 * 2**32)) for p in products]
 
 
 def test_shorter_draws_begin_longer_ones() -> None:
@@ -108,6 +133,81 @@ def test_a_shifted_seed_or_counter_does_not_shift_the_numbers() -> None:
     known = set(draw(1, 0, (4096,)).tolist())
     for seed, counter in ((2, 0), (1, 1), (2, 1), (0, 1), (1, 2)):
         assert len(known & set(draw(seed, counter, (4096,)).tolist())) <= 2
+
+
+def flips(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """How often each of the 32 bits differs, in standard deviations from one half."""
+    words = a.reshape(-1) ^ b.reshape(-1)
+    shares = np.array([(words >> np.uint32(k) & 1).mean() for k in range(32)])
+    return (shares - 0.5) * 2 * sqrt(words.size)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 0xDEADBEEF])
+def test_each_bit_of_seed_and_counter_flips_each_bit_half_of_the_time(seed: int) -> None:
+    places = (8, 1024)
+    for counter in (0, 1, 77):
+        base = draw(seed, counter, places)
+        for k in range(32):
+            assert np.abs(flips(base, draw(seed ^ 1 << k, counter, places))).max() < 5.5
+            assert np.abs(flips(base, draw(seed, counter ^ 1 << k, places))).max() < 5.5
+
+
+def test_each_bit_of_the_place_flips_each_bit_half_of_the_time() -> None:
+    words = np.stack([draw(seed, counter, (32, 512)) for seed in (0, 9) for counter in range(8)])
+    for k in range(9):
+        assert np.abs(flips(words, words[:, :, np.arange(512) ^ 1 << k])).max() < 5.5
+    for k in range(5):
+        assert np.abs(flips(words, words[:, np.arange(32) ^ 1 << k])).max() < 5.5
+
+
+def test_the_ends_of_the_range_are_as_likely_as_the_rest() -> None:
+    """A last step that is not one to one leaves some numbers out and gives others twice."""
+    words = np.concatenate([draw(2, counter, (2**20,)) for counter in range(8)])
+    for bits in (14, 16, 18):
+        expected = words.size / 2.0 ** (32 - bits)
+        for end in (words, ~words):
+            assert abs((end < 2**bits).sum() - expected) < 5 * sqrt(expected)
+
+
+def test_whole_words_coincide_as_often_as_random_ones() -> None:
+    words = np.sort(np.concatenate([draw(2, counter, (2**20,)) for counter in range(2)]))
+    expected = words.size**2 / 2**33
+    assert abs((words[1:] == words[:-1]).sum() - expected) < 5 * sqrt(expected)
+
+
+def test_spacings_between_sorted_words_coincide_as_often_as_random_ones() -> None:
+    """Marsaglia's birthday spacings: 4096 birthdays in a year of ``2**32`` days have on average 4 equal spacings."""
+    words = np.stack([draw(seed, counter, (8, 512)) for seed in range(4) for counter in range(150)])
+    fields = np.concatenate([words.reshape(-1, 4096), words.transpose(1, 2, 0).reshape(-1, 4096)])
+    spacings = np.sort(np.diff(np.sort(fields.astype(np.int64), axis=1), axis=1), axis=1)
+    expected = 4 * len(fields)
+    assert abs((spacings[:, 1:] == spacings[:, :-1]).sum() - expected) < 5 * sqrt(expected)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+@pytest.mark.parametrize("seed", [0, 1, 12345])
+def test_masks_of_consecutive_steps_are_independent(seed: int, rate: float) -> None:
+    """A neuron and its neighbours are dropped in steps k and k + lag no more often than by chance."""
+    dropped = np.stack([mask(seed, counter, rate, (8, 512)) == 0 for counter in range(600)])
+    x = (dropped - rate) / sqrt(rate * (1 - rate))
+    assert abs(x.mean() * sqrt(x.size)) < 4.5
+    for lag in (1, 2, 3, 16, 256):
+        assert abs(correlation(x[lag:], x[:-lag])) < 4.5
+        assert abs(correlation(x[lag:, :, 1:], x[:-lag, :, :-1])) < 4.5
+        assert abs(correlation(x[lag:, 1:], x[:-lag, :-1])) < 4.5
+    for lag in (1, 2, 8):
+        assert abs(correlation(x[:, :, lag:], x[:, :, :-lag])) < 4.5
+    assert abs(correlation(x[:, 1:], x[:, :-1])) < 4.5
+    # Sums and products that vary too much, place by place, though their signs cancel over all places.
+    for each in (
+        x.mean(0) * sqrt(600),
+        (x[1:] * x[:-1]).mean(0) * sqrt(599),
+        x.mean(1) * sqrt(8),
+        x.mean(2) * sqrt(512),
+    ):
+        assert abs((each**2).mean() - 1) * sqrt(each.size / 2) < 5
+    corners = x[:, :-1, :-1] * x[:, 1:, 1:] * x[:, :-1, 1:] * x[:, 1:, :-1]
+    assert abs(corners.mean() * sqrt(corners.size)) < 5
 
 
 MOMENTS: dict[str, tuple[Callable[..., Any], float, float]] = {
@@ -273,10 +373,10 @@ def test_a_large_draw_stores_no_large_constant() -> None:
     from nngraph.runtime.kernels import expand_composites
 
     expand_composites(graph)
-    assert sum(v.data.nbytes for v in graph.constants if v.data is not None) < 20_000  # the draw has 8 MB
+    assert sum(v.data.nbytes for v in graph.constants if v.data is not None) < 0.02 * 8 * 2**20  # a share of the draw
     used = {n.op for n in graph}
     assert used <= {
-        *("Add", "Mul", "BitShift", "BitwiseXor", "BitwiseOr", "Slice", "Range", "Cast", "Reshape", "GreaterOrEqual"),
+        *("Add", "Mul", "BitShift", "Split", "Range", "Cast", "Reshape", "GreaterOrEqual"),
     }
 
 

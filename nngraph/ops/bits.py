@@ -1,12 +1,16 @@
 """Random bits from a seed and a counter, made of 32-bit integer operations only.
 
-The same state gives the same bits on every target, in eager mode and in a graph: nothing but multiplication, addition,
-shifts and exclusive or of ``uint32`` is involved.
+The same state gives the same bits on every target, in eager mode and in a graph: nothing but multiplication, addition
+and shifts to the right of ``uint32`` is involved, which every provider computes exactly (a shift is also a division).
 
-Element ``i`` of a draw is ``F(R[i // 1024] + C[i % 1024])``. The vectors ``R`` and ``C`` are a slice of
-``M(k * j + s)``, ``j = 0, 1, 2 ...``, where the key ``(s, k)`` comes from seed and counter; ``M`` is a finaliser with
-full avalanche. So the expensive part runs over ``n / 1024 + 1024`` numbers, and only a sum and ``F``, which is ``M``
-without its last step, over all ``n``.
+A draw is a table of 512 columns. Element ``(i, j)`` is the product ``(R[i] + C[j]) * (S[i] + D[j])`` modulo ``2**32``,
+whose upper bits are random; a last step spreads them over all bits where those are wanted. So the expensive part, the
+vectors R, S, C and D, runs over ``n / 256 + 1024`` numbers, and only two sums and a product over all ``n``. In a
+sum alone, the corners of a rectangle would obey a linear equation; in a product of two they do not.
+
+The vectors are a slice of ``M(a * k + b)``, ``k = 0, 1, 2 ...``. The line's numbers ``(a, b)``, with odd ``a``, are
+linear in seed and counter, and ``M`` is a finaliser: the number is multiplied with an odd number made of its own upper
+half, then that product's upper half is added to it.
 """
 
 from __future__ import annotations
@@ -16,56 +20,83 @@ from typing import Any
 import numpy as np
 
 from nngraph.ir import Value, numpy_dtype
-from nngraph.ops.trace import composite
+from nngraph.ops.trace import apply, composite
 from nngraph.ops.vjp import no_gradient, raw
 from nngraph.registry import COMPOSITE_DOMAIN
 
 __all__ = ["COLUMNS", "dropout_mask", "normal_noise", "random_bits", "truncated_normal_noise", "uniform_noise"]
 
-COLUMNS = 1024
-"""How many neighbouring elements share one entry of ``R``."""
+COLUMNS = 512
+"""How many neighbouring elements share a row's numbers."""
 
-# Multipliers and shifts of the 32-bit finaliser with the lowest known bias of this form; found by exhaustive search in
-# Christopher Wellons' "hash-prospector" (public domain), exact bias 0.1076.
-_MULTIPLIERS = (0x21F0AAAD, 0xD35A2D97)
-_SHIFTS = (16, 15, 15)
+_HALF = 16
 
-# Odd constants near 2**32 divided by the golden ratio; they only keep seed and counter apart.
-_OFFSETS = (0x9E3779B9, 0x85EBCA6B)
-_SPREAD = 0x9E3779B1
+# The numbers of the line: what one step (a) and the start (b) take from seed, counter and neither. The first two of `a`
+# are even and the last is odd, which makes `a` odd: the places of a line then have different numbers.
+_STEP = (0x9E3779B2, 0x3C6EF35E, 0x85EBCA6B)
+_START = (0xC2B2AE35, 0x27D4EB2F, 0x165667B1)
+
+# The finaliser multiplies with `upper half * even + odd`.
+_EVEN, _ODD = 0xD35A2D96, 0x21F0AAAD
 
 
 def _u32(numbers: Any) -> np.ndarray[Any, Any]:
     return np.asarray(numbers, np.uint32)
 
 
-def _fold(x: Any, shift: int) -> Any:
-    """Return ``x ^ (x >> shift)``."""
-    return raw.BitwiseXor(x, raw.BitShift(x, _u32(shift), direction="RIGHT"))
-
-
-def _stir(x: Any) -> Any:
-    """Spread every bit of ``x`` over the upper bits."""
-    x = raw.Mul(_fold(x, _SHIFTS[0]), _u32(_MULTIPLIERS[0]))
-    return raw.Mul(_fold(x, _SHIFTS[1]), _u32(_MULTIPLIERS[1]))
+def _upper(x: Any) -> Any:
+    return raw.BitShift(x, _u32(_HALF), direction="RIGHT")
 
 
 def _mix(x: Any) -> Any:
-    return _fold(_stir(x), _SHIFTS[2])
+    x = raw.Mul(x, raw.Add(raw.Mul(_upper(x), _u32(_EVEN)), _u32(_ODD)))
+    return raw.Add(x, _upper(x))
 
 
-def _key(state: Any) -> tuple[Any, Any]:
-    """Return an offset and an odd step that two different states never share."""
-    parts = _mix(raw.Add(state, _u32(_OFFSETS)))
-    seed = raw.Slice(parts, np.array([0]), np.array([1]))
-    counter = raw.Slice(parts, np.array([1]), np.array([2]))
-    step = raw.BitwiseOr(raw.Add(counter, raw.Mul(seed, _u32(_SPREAD))), _u32(1))
-    return seed, step
+def _settle(x: Any) -> Any:
+    """Exchange the halves and multiply with an odd number: one to one, which the last step of `_mix` is not quite."""
+    return raw.Add(raw.Mul(_upper(x), _u32(_ODD)), raw.Mul(x, _u32(_ODD << _HALF & 0xFFFFFFFF)))
+
+
+def _line(state: Any, count: Any) -> Any:
+    """Return ``a * k + b`` for so many ``k``.
+
+    What does not depend on the state comes first, so that it is a constant where the count is one.
+    """
+    places = raw.Cast(raw.Range(np.int32(0), count, np.int32(1)), to="uint32")
+    by_seed, by_counter, rest = (
+        raw.Add(raw.Mul(places, _u32(step)), _u32(start)) for step, start in zip(_STEP, _START, strict=True)
+    )
+    seed, counter = apply("Split", state, np.array([1, 1]), outputs=2)
+    return raw.Add(raw.Add(raw.Mul(by_seed, seed), raw.Mul(by_counter, counter)), rest)
+
+
+def _table(state: Any, shape: Any, *, odd: bool) -> Any:
+    """Return products whose upper bits are random; with ``odd``, all 2**32 numbers are equally likely."""
+    known = _known_size(shape)
+    if known is None:
+        size = raw.Cast(raw.ReduceProd(shape, keepdims=0), to="int32")
+        rows = raw.Div(raw.Add(size, np.int32(COLUMNS - 1)), np.int32(COLUMNS))
+        pairs: Any = raw.Mul(rows, np.int32(2))
+        behind = raw.Reshape(raw.Cast(pairs, to="int64"), np.array([1]))
+        parts = raw.Concat(np.array([COLUMNS, COLUMNS]), behind, axis=0)
+    else:
+        pairs = np.int32(2 * -(-known // COLUMNS))
+        parts = np.array([COLUMNS, COLUMNS, pairs])
+    mixed = _mix(_line(state, raw.Add(pairs, np.int32(2 * COLUMNS))))
+    c, d, both = apply("Split", mixed, parts, outputs=3, axis=0)
+    r, s = apply("Split", raw.Reshape(both, np.array([-1, 2])), np.array([1, 1]), outputs=2, axis=1)
+    if odd:
+        s, d = raw.Add(s, s), raw.Add(raw.Add(d, d), _u32(1))
+    products = raw.Reshape(raw.Mul(raw.Add(r, c), raw.Add(s, d)), np.array([-1]))
+    if known is None or known % COLUMNS:
+        products = raw.Slice(products, np.array([0]), raw.Reshape(raw.ReduceProd(shape, keepdims=0), np.array([1])))
+    return raw.Reshape(products, shape, allowzero=1)
 
 
 @composite("RandomBits")
 def random_bits(state: Any, shape: Any) -> Any:
-    """Return uniformly random ``uint32`` numbers; take the upper bits where few are needed, they are the best.
+    """Return uniformly random ``uint32`` numbers; all bits are equally good.
 
     Args:
         state: ``uint32`` vector of seed and counter.
@@ -75,24 +106,7 @@ def random_bits(state: Any, shape: Any) -> Any:
         >>> random_bits(np.array([7, 0], "uint32"), np.array([2, 2])).shape
         (2, 2)
     """
-    offset, step = _key(state)
-    known = _known_size(shape)
-    if known is None:
-        size = raw.Cast(raw.ReduceProd(shape, keepdims=0), to="int32")
-        rows = raw.Div(raw.Add(size, np.int32(COLUMNS - 1)), np.int32(COLUMNS))
-        length, columns = raw.Add(rows, np.int32(COLUMNS)), COLUMNS
-    else:
-        columns = min(COLUMNS, max(known, 1))
-        length = np.int32(COLUMNS + -(-known // COLUMNS))
-    places = raw.Cast(raw.Range(np.int32(0), length, np.int32(1)), to="uint32")
-    mixed = _mix(raw.Add(raw.Mul(places, step), offset))
-    last = np.array([np.iinfo(np.int64).max])
-    column = raw.Slice(mixed, np.array([0]), np.array([columns]))
-    row = raw.Reshape(raw.Slice(mixed, np.array([COLUMNS]), last), np.array([-1, 1]))
-    bits = raw.Reshape(_stir(raw.Add(row, column)), np.array([-1]))
-    if known is None or known % columns:
-        bits = raw.Slice(bits, np.array([0]), raw.Reshape(raw.ReduceProd(shape, keepdims=0), np.array([1])))
-    return raw.Reshape(bits, shape, allowzero=1)
+    return _settle(_table(state, shape, odd=True))
 
 
 def _data(shape: Any) -> np.ndarray[Any, Any] | None:
@@ -117,7 +131,7 @@ def dropout_mask(state: Any, shape: Any, *, rate: float, dtype: str) -> Any:
         dtype: dtype of the result.
     """
     threshold = min(round(rate * 2**32), 2**32 - 1)
-    kept = raw.Cast(raw.GreaterOrEqual(random_bits(state, shape), _u32(threshold)), to=dtype)
+    kept = raw.Cast(raw.GreaterOrEqual(_table(state, shape, odd=False), _u32(threshold)), to=dtype)
     scale = 0.0 if rate >= 1 else 1 / (1 - rate)
     return raw.Mul(kept, np.asarray(scale, numpy_dtype(dtype)))
 

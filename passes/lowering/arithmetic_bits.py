@@ -1,7 +1,8 @@
 """Bit operators as arithmetic and table look-ups, for providers that have no kernels for them.
 
-The CUDA provider neither shifts nor combines bits. Random numbers need both (``nngraph.ops.bits``), and must be the
-same on every target to the last bit, so what is written here is exact:
+The CUDA provider neither shifts nor combines bits. Random numbers need shifts (``nngraph.ops.bits``), the common
+generators and hashes in other graphs the rest, and both must be the same on every target to the last bit, so what is
+written here is exact:
 
 - ``x >> s`` is a division by ``2^s``, and ``x << s`` a multiplication.
 - ``x ^ (x >> s)`` leaves the upper ``s`` bits of x as they are. The others are looked up in pieces of 9 bits, in a

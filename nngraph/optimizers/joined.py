@@ -17,6 +17,9 @@ __all__ = ["Joined", "elementwise", "is_elementwise", "join_small"]
 _LARGEST = 8192
 """Above so many elements, copying a vector to its neighbours costs as much as the nodes that it saves."""
 
+_MOST = 8
+"""How many vectors are joined at most; more would let one layer's activations wait for the next layers' gradients."""
+
 Rule = TypeVar("Rule", bound=Callable[..., Any])
 
 
@@ -69,15 +72,25 @@ def _parts(value: Any, variables: Sequence[Variable]) -> list[Any]:
 
 
 def join_small(pairs: Iterable[tuple[Any, Variable]]) -> list[tuple[Any, Variable | Joined]]:
-    """Return pairs (gradient, variable) in which small vectors of the same dtype have become one `Joined`."""
-    rest: list[tuple[Any, Variable | Joined]] = []
-    small: dict[str, list[tuple[Any, Variable]]] = {}
-    for gradient, variable in pairs:
-        fits = len(variable.shape) == 1 and 0 < variable.shape[0] <= _LARGEST
-        (small.setdefault(variable.dtype, []) if fits else rest).append((gradient, variable))
-    for group in small.values():
-        if len(group) == 1:
-            rest.extend(group)
-        else:
-            rest.append((ops.concatenate([g for g, _ in group]), Joined([v for _, v in group])))
-    return rest
+    """Return pairs (gradient, variable) in which small vectors of the same dtype have become one `Joined`.
+
+    Only neighbours are joined, and a group has the place of its first member. Runtimes compute what the last update
+    needs first: so a layer's updates follow its gradients, and what those were computed from need not wait in memory
+    for the gradients of all other layers.
+    """
+    places: list[list[tuple[Any, Variable]]] = []
+    groups: dict[str, list[tuple[Any, Variable]]] = {}
+    for pair in pairs:
+        shape, dtype = pair[1].shape, pair[1].dtype
+        if len(shape) != 1 or not 0 < shape[0] <= _LARGEST:
+            places.append([pair])
+            continue
+        if len(groups.get(dtype, ())) in (0, _MOST):
+            groups[dtype] = []
+            places.append(groups[dtype])
+        groups[dtype].append(pair)
+    return [_joined(group) if len(group) > 1 else group[0] for group in places]
+
+
+def _joined(pairs: Sequence[tuple[Any, Variable]]) -> tuple[Any, Joined]:
+    return ops.concatenate([g for g, _ in pairs]), Joined([v for _, v in pairs])

@@ -13,7 +13,7 @@ import pytest
 from golden import optimizer_cases as cases
 from nngraph import optimizers
 from nngraph.ops import Variable
-from nngraph.optimizers.joined import is_elementwise
+from nngraph.optimizers.joined import Joined, is_elementwise, join_small
 from traced import TracedStep
 
 GOLDEN: dict[str, Any] = json.loads((Path(__file__).parent.parent / "golden" / "optimizers.json").read_text())
@@ -164,8 +164,18 @@ def test_another_small_vector_adds_no_pass() -> None:
         step = TracedStep(lambda *g: optimizer.apply(list(g), variables), *(np.ones(4, "float32"),) * count)
         return Counter(n.op for n in step.graph if n.op != "Identity")
 
-    assert nodes(30) == nodes(2)
+    assert nodes(8) == nodes(2)
     assert nodes(2)["Concat"] == 4  # the gradients, the variables, both means
+    assert nodes(9)["Concat"] == 4 and nodes(10)["Concat"] == 8, "a group has at most 8"
+
+
+def test_a_group_has_the_place_of_its_first_member() -> None:
+    """The order of updates is that of the layers, on which the memory of a step depends."""
+    shapes = [(2, 2), (2,), (2,), (2, 2), *[(2,)] * 7, (2, 2), (2,)]
+    variables = [Variable(np.ones(s, "float32"), name=f"v{k}") for k, s in enumerate(shapes)]
+    found = [v for _, v in join_small([(np.ones(v.shape, "float32"), v) for v in variables])]
+    groups = [[variables.index(m) for m in v.variables] if isinstance(v, Joined) else variables.index(v) for v in found]
+    assert groups == [0, [1, 2, *range(4, 10)], 3, [10, 12], 11]
 
 
 def test_a_rule_of_a_users_own_sees_each_variable_alone() -> None:

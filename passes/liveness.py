@@ -20,10 +20,10 @@ _NOMINAL = 32
 
 
 def bytes_of(value: Value) -> int:
-    """Return the bytes of a tensor; named sizes count as 32, and what is no tensor as nothing."""
-    if isinstance(value.type, OpaqueType) or value.dtype == "string":
+    """Return the bytes of a tensor; named sizes count as 32, a text as one byte, and what is no tensor as nothing."""
+    if isinstance(value.type, OpaqueType):
         return 0
-    size = numpy_dtype(value.dtype).itemsize
+    size = 1 if value.dtype == "string" else numpy_dtype(value.dtype).itemsize
     for dim in value.shape:
         size *= dim if isinstance(dim, int) else _NOMINAL
     return size

@@ -23,7 +23,8 @@ from passes.layout.blocked_rules import RULES
 from passes.layout.choose import choose
 from passes.layout.flip import flip_nodes
 from passes.layout.forms import Forms
-from passes.layout.layouts import Free, Layouts, again, bytes_of
+from passes.layout.layouts import Free, Layouts, again
+from passes.liveness import bytes_of
 from passes.rewrite import rewrite
 from passes.simplify.reductions import axes_of
 from passes.simplify.transposes import permutation

@@ -13,13 +13,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nngraph.ir import Node, Value, numpy_dtype
+from nngraph.ir import Node, Value
 from passes.build import Builder
 
-__all__ = ["Free", "Layouts", "again", "bytes_of"]
-
-_GUESS = 32
-"""What a size that is only a name counts as."""
+__all__ = ["Free", "Layouts", "again"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +75,6 @@ class Layouts(ABC):
         """Return tensors next to a node whose form is known from the node; by default the inputs of links."""
         form, x = self.link(node), node.inputs[0] if node.inputs else None
         return [(x, form)] if form is not None and x is not None else []
-
-
-def bytes_of(value: Value) -> int:
-    """Return the size of a value in bytes; unknown sizes are guessed."""
-    count = 1
-    for dim in value.shape:
-        count *= dim if isinstance(dim, int) else _GUESS
-    return count * (1 if value.dtype == "string" else numpy_dtype(value.dtype).itemsize)
 
 
 def again(node: Node, perm: Sequence[int] | None, op: Builder, inputs: list[Any], **changed: Any) -> Sequence[Value]:

@@ -21,7 +21,7 @@ from passes.layout.axes import Axes, Perm, inverse
 from passes.layout.choose import choose
 from passes.layout.flip import flip_nodes
 from passes.layout.forms import Forms
-from passes.layout.layouts import bytes_of
+from passes.liveness import bytes_of
 from passes.rewrite import rewrite
 from passes.simplify.transposes import RULES as CANCEL
 from passes.simplify.transposes import goes_into_matmul, permutation

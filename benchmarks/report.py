@@ -49,7 +49,7 @@ def row_title(row: Row) -> str:
     if not row["workload"]:
         return KINDS[row["kind"]]
     title = works[row["workload"]].title if row["workload"] in works else row["workload"]
-    return title if row["kind"] in ("memory", "epoch", "predict") else f"{title} ({row['batch']})"
+    return title if row["kind"] in ("epoch", "predict") else f"{title} ({row['batch']})"
 
 
 def _cell(result: Mapping[str, Any] | None, best: bool) -> str:

@@ -136,12 +136,12 @@ class Worker:
         self.adapter.train(1)
         return {"seconds": now() - start}
 
-    def memory(self, workload: str, weights: str, steps: int) -> dict[str, Any]:
+    def memory(self, workload: str, weights: str, steps: int, batch: int) -> dict[str, Any]:
         """Return this process's peak resident bytes: after the import, and after some training steps."""
         work = _workload(workload)
         before = peak_memory()
         self.adapter.build(work, True, weights)
-        self.adapter.set_training_data(*work.data(2 * work.batch), work.batch)
+        self.adapter.set_training_data(*work.data(2 * batch), batch)
         for _ in range(steps):
             self.adapter.train(2)
         return {"bytes": peak_memory(), "before": before}

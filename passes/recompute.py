@@ -5,8 +5,9 @@ second time, from the values that enter the segment, just before it is read. Cop
 numbers give the same bits.
 
 Nothing in ONNX says *when* a node runs, and runtimes merge equal nodes. So the copies begin from views of the segment's
-inputs that depend on the gradient that arrives there: ``Reshape(x, Shape(x) + 0 * int(g[0]))``, in whole numbers, where
-zero times anything is zero. No runtime can run the copies earlier or take them for the originals.
+inputs that depend on the gradient that arrives there: ``Reshape(x, [0, ..., 0] * int(g[0]))``, in whole numbers, where
+zero times anything is zero, and a size of zero stands for the one that is there. No runtime can run the copies earlier
+or take them for the originals.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from nngraph.ir import Graph, Node, Value
 from nngraph.ir.graph import copy_node
 from passes.base import Pass
 from passes.build import Builder
+from passes.dce import Dce
 from passes.liveness import bytes_of, peak_bytes
 from passes.traits import is_random
 
@@ -156,6 +158,8 @@ def _apply(graph: Graph, plan: _Plan) -> int:
             if n in inside and bytes_of(v) > small and _may_drop(v, position, end, start)
         ]
         copies += _copy(graph, inside, dropped, nodes, position, late, small)
+    # What only fed values that are now computed again would run all the same, and last: runtimes drop no dead nodes.
+    Dce().run(graph)
     return copies
 
 
@@ -203,10 +207,11 @@ def _copy(
         return 0
     anchor = nodes[first]
     op = Builder(anchor, Recompute.name)
-    zero = op.Mul(op.Cast(op.Slice(op.Reshape(gradient, _i64(-1)), _i64(0), _i64(1)), to="int64"), _i64(0))
+    number = op.Cast(op.Slice(op.Reshape(gradient, _i64(-1)), _i64(0), _i64(1)), to="int64")
+    same = {rank: op.Mul(number, _i64(*[0] * rank)) for rank in sorted({value.type.rank for value in later})}
     mapping: dict[Value, Value] = {}
     for value in later:
-        view = op.Reshape(value, op.Add(op.Shape(value), zero))
+        view = op.Reshape(value, same[value.type.rank])
         view.type = value.type
         mapping[value] = view
     for node in sorted(needed, key=position.__getitem__):

@@ -94,11 +94,11 @@ def test_results_are_the_same_bits(name: str, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(("name", "most"), [("convolutions", 0.75), ("attention", 0.75), ("recurrent", 0.95)])
 def test_peak_is_lower_and_the_pass_has_nothing_left_to_do(name: str, most: float, target: str) -> None:
     graph = _step_graph(MODELS[name], target)
-    before, nodes = peak_bytes(graph), len(graph)
-    copies = Recompute().run(graph)
+    before = peak_bytes(graph)
+    assert Recompute().run(graph) > 0
     check_graph(graph)
     assert peak_bytes(graph) < most * before
-    assert 0 < copies < len(graph) - nodes
+    assert all(node.is_used for node in graph), "what nobody reads any more would keep its inputs until it runs"
     text = str(graph)
     assert Recompute().run(graph) == 0
     assert str(graph) == text

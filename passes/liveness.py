@@ -1,4 +1,4 @@
-"""How many bytes of intermediate tensors live at each node, when nodes run in the order of the graph."""
+"""In which order the runtime runs a graph's nodes, and how many bytes of intermediate tensors live at each of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from nngraph.ir import Graph, Node, OpaqueType, Value, numpy_dtype
 
-__all__ = ["VIEWS", "bytes_of", "live_bytes", "peak_bytes"]
+__all__ = ["VIEWS", "bytes_of", "execution_order", "live_bytes", "peak_bytes"]
 
 VIEWS = frozenset("Identity Reshape Squeeze Unsqueeze Flatten".split())  # noqa: SIM905
 """Operators whose result is their first input, seen in another shape."""
@@ -29,8 +29,38 @@ def bytes_of(value: Value) -> int:
     return size
 
 
+def execution_order(graph: Graph) -> list[Node]:
+    """Return the graph's own nodes, without those of subgraphs, in the order in which onnxruntime runs them.
+
+    It searches depth first, from the last node that nothing reads to the first, and from each node to the inputs that
+    stand last in the graph first; a node runs when the search leaves it (measured; ``GraphViewer``'s default order).
+
+    Example:
+        >>> from nngraph import ops
+        >>> from nngraph.ir import TensorType
+        >>> from nngraph.ops.trace import trace_graph
+        >>> graph, _, ys = trace_graph(lambda x: [ops.exp(ops.sin(x)), ops.cos(x)], [TensorType("float32", (2,))])
+        >>> graph.set_outputs(ys); [node.op for node in execution_order(graph)]
+        ['Cos', 'Sin', 'Exp']
+    """
+    place = {node: k for k, node in enumerate(graph)}
+    waiting = [(node, False) for node in graph if not any(v.uses for v in node.outputs)]
+    order: list[Node] = []
+    seen: set[Node] = set()
+    while waiting:
+        node, done = waiting.pop()
+        if done:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            waiting.append((node, True))
+            makers = {v.producer for v in _read(node) if v.producer in place}
+            waiting += [(maker, False) for maker in sorted(makers, key=place.__getitem__) if maker not in seen]
+    return order
+
+
 def live_bytes(graph: Graph) -> list[int]:
-    """Return, for each node, the bytes of intermediate tensors that exist while it runs.
+    """Return, for each node in :func:`execution_order`, the bytes of intermediate tensors that exist while it runs.
 
     Inputs, constants and outputs of the graph are not counted, they exist anyway; neither is what a kernel needs
     besides its inputs and outputs. Views cost nothing, and some operators work in place, as the CPU provider's do.
@@ -43,8 +73,9 @@ def live_bytes(graph: Graph) -> list[int]:
         >>> graph.set_outputs([y]); live_bytes(graph)
         [400, 400, 400]
     """
+    order = execution_order(graph)
     last: dict[Value, Node] = {}
-    for node in graph:
+    for node in order:
         for value in _read(node):
             last[value] = node
     outputs = set(graph.outputs)
@@ -52,7 +83,7 @@ def live_bytes(graph: Graph) -> list[int]:
     readers: Counter[Value] = Counter()  # how many values that are still needed lie there
     live = 0
     found = []
-    for node in graph:
+    for node in order:
         for value in node.outputs:
             place = None if value in outputs else _shared(node, value, buffer, readers, last)
             if place is None:

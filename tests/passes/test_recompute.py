@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 
 import nngraph as keras
 from nngraph import layers
-from nngraph.ir import Graph
+from nngraph.ir import Graph, numpy_dtype
 from nngraph.models.steps import describe, trace_step
+from nngraph.serde import to_proto
 from passes import PassManager, pipeline
 from passes.base import check_graph
-from passes.liveness import live_bytes, peak_bytes
+from passes.liveness import execution_order, live_bytes, peak_bytes
 from passes.recompute import Recompute, recompute_passes
 
 
@@ -139,6 +143,24 @@ def test_copies_wait_for_a_gradient() -> None:
     copies = sum(node.origin.by[-1:] == ("recompute",) for node in graph)
     # What does not wait is made of weights alone.
     assert waiting > 0.8 * copies
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("name", MODELS)
+def test_execution_order_is_the_order_of_the_runtime(name: str, recompute: bool, tmp_path: Path) -> None:
+    graph = _step_graph(MODELS[name])
+    if recompute:
+        Recompute().run(graph)
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL  # it would rename what it fuses
+    options.enable_profiling, options.profile_file_prefix = True, str(tmp_path / "profile")
+    session = ort.InferenceSession(to_proto(graph).SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session.run(None, {v.name: np.ones(v.shape, numpy_dtype(v.dtype)) for v in graph.inputs})
+    events = json.loads(Path(session.end_profiling()).read_text())
+    runs = [e for e in events if e["name"].endswith("_kernel_time")]
+    ran = [e["name"].removesuffix("_kernel_time") for e in sorted(runs, key=lambda e: e["ts"])]
+    expected = [node.name for node in execution_order(graph)]
+    assert [n for n in ran if n in set(expected)] == expected
 
 
 def test_live_bytes_count_views_once_and_writing_in_place() -> None:

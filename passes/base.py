@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from nngraph import config
 from nngraph.errors import unknown_name
 from nngraph.garbage import collection_paused
-from nngraph.ir import Graph, Node, OpaqueType, TensorType, verify
+from nngraph.ir import Graph, Node, TensorType, verify
 from nngraph.registry import COMPOSITE_DOMAIN
 from passes.observer import Observer, observing
 
@@ -177,7 +177,7 @@ class PassManager:
         verifying = config.verify() if self.verify is None else self.verify
         if verifying:
             check_graph(graph, after="it was given to the passes")
-        count = _count(graph)
+        count = graph.size
         for instrument in instruments:
             instrument(graph, Step("given", 0, 0.0, count, count), 0)
         steps: list[Step] = []
@@ -197,26 +197,16 @@ class PassManager:
         return report
 
 
-def _holds_opaque(graph: Graph) -> bool:
-    """Whether some value, such as only imported models have, is no tensor of known rank."""
-    values = (*graph.inputs, *(o for n in graph.all_nodes() for o in n.outputs))
-    return any(isinstance(v.type, OpaqueType) for v in values)
-
-
 def _run(item: Pass, graph: Graph, before: int) -> Step:
-    if item.tensors_only and _holds_opaque(graph):
+    if item.tensors_only and graph.is_opaque:
         return Step(str(item), 0, 0.0, before, before)
     observer = Observer(near_misses=[] if config.debug() >= 4 else None)
     start = time.perf_counter()
     with observing(observer):
         changes = item.run(graph)
     seconds = time.perf_counter() - start
-    after = _count(graph) if changes else before
+    after = graph.size if changes else before
     return Step(str(item), changes, seconds, before, after, observer.hits, tuple(observer.near_misses or ()))
-
-
-def _count(graph: Graph) -> int:
-    return sum(1 for _ in graph.all_nodes())
 
 
 def infer_node(node: Node) -> Sequence[TensorType]:

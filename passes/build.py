@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nngraph.ir import Graph, Node, TensorType, Value, broadcast_shapes, numpy_dtype
+from nngraph.ir import Node, TensorType, Value, broadcast_shapes, numpy_dtype
 from passes.base import infer_node
 from passes.traits import BROADCASTING, COMPARISONS, UNARY
 
@@ -62,13 +62,16 @@ class Builder:
     """
 
     def __init__(self, anchor: Node, by: str) -> None:
-        assert anchor.graph is not None
-        self.anchor = anchor
-        self.graph: Graph = anchor.graph
+        self.move(anchor)
         self.by = by
         self.created: list[Node] = []
         self.fresh: set[str] = set()
         self.aliases: list[tuple[str, str]] = []
+
+    def move(self, anchor: Node) -> None:
+        """Go on in front of another node."""
+        assert anchor.graph is not None
+        self.anchor, self.graph = anchor, anchor.graph
 
     def __getattr__(self, op: str) -> Callable[..., Any]:
         if op.startswith("_"):
@@ -90,8 +93,7 @@ class Builder:
         **attributes: Any,
     ) -> Any:
         """Insert a node; return its output, or a tuple of them when ``_outputs`` is not 1."""
-        like = next((v.dtype for v in inputs if isinstance(v, Value)), None)
-        values = [self._value(v, like) for v in inputs]
+        values = [v if v is None or isinstance(v, Value) else self._constant(v, inputs) for v in inputs]
         while values and values[-1] is None:
             values.pop()
         node = Node(op, values, attributes, domain=_domain, origin=self.anchor.origin.rewritten(self.by))
@@ -105,10 +107,10 @@ class Builder:
         """Store an array in the graph."""
         return self.graph.add_constant(data, name)
 
-    def _value(self, x: Any, like: str | None) -> Value | None:
-        if x is None or isinstance(x, Value):
-            return x
+    def _constant(self, x: Any, inputs: Sequence[Any]) -> Value:
+        """Store an array, or a number in the dtype of the first value among the inputs."""
         if isinstance(x, (bool, int, float)):
+            like = next((v.dtype for v in inputs if isinstance(v, Value)), None)
             x = np.asarray(x, numpy_dtype(like) if like else None)
         return self.constant(np.asarray(x))
 
@@ -161,15 +163,10 @@ def take_names(new: Value, old: Value) -> None:
 
 def splat(value: Value | None) -> float | None:
     """Return the one number of which a constant consists, or ``None``: it is no constant, empty, or has several."""
-    if (
-        value is None
-        or value.data is None
-        or value.data.size == 0
-        or value.dtype in ("string", "complex64", "complex128")
-    ):
+    data = None if value is None else value.data
+    if value is None or data is None or data.size == 0 or value.dtype in ("string", "complex64", "complex128"):
         return None
-    data = value.data.reshape(-1)
-    first = data[0]
-    if data.size > 1 and not (data == first).all():
+    first = data.item(0)
+    if data.size > 1 and not (data == data.dtype.type(first)).all():
         return None
     return float(first)

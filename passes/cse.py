@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -44,9 +44,10 @@ def _merge(graph: Graph, outer: Table) -> int:
             graph.erase_constant(value)
             changes += 1
     for node in graph:
-        for sub in node.subgraphs:
+        subgraphs = node.subgraphs
+        for sub in subgraphs:
             changes += _merge(sub, table)
-        if node.subgraphs or is_random(node):
+        if subgraphs or is_random(node):
             continue
         known_outputs = table.setdefault(_node_key(node), node.outputs)
         if known_outputs is node.outputs:
@@ -72,15 +73,17 @@ def _constant_key(value: Value) -> Hashable:
 
 
 def _node_key(node: Node) -> Hashable:
-    inputs: list[Any] = [id(v) for v in node.inputs]
-    if node.op in COMMUTATIVE and not node.domain:
-        inputs.sort()
-    attributes = tuple([(k, _attribute_key(a)) for k, a in sorted(node.attributes.items())])
-    return (node.op, node.domain, tuple(inputs), attributes, len(node.outputs))
+    inputs: Iterable[int] = map(id, node.inputs)
+    if node.op_id in COMMUTATIVE:
+        inputs = sorted(inputs)
+    attributes = [(k, _attribute_key(a)) for k, a in sorted(node.attributes.items())] if node.attributes else ()
+    return (node.op_id, len(node.outputs), *inputs, *attributes)
 
 
 def _attribute_key(attribute: Any) -> Hashable:
     kind = type(attribute)
+    if kind is int or kind is str:
+        return kind, attribute
     if kind is tuple:
         return tuple(map(_attribute_key, attribute))
     if isinstance(attribute, np.ndarray):

@@ -30,8 +30,11 @@ class Dce(Pass):
                 graph.erase(node)
                 changes += 1
                 continue
-            node, dropped = _drop_outputs(node)
-            changes += dropped + sum(self.run(sub) for sub in node.subgraphs)
+            if len(node.outputs) > 1:
+                node, dropped = _drop_outputs(node)
+                changes += dropped
+            for sub in node.subgraphs:
+                changes += self.run(sub)
         for value in [v for v in graph.constants if not v.uses and not v.is_output]:
             graph.erase_constant(value)
             changes += 1
@@ -40,8 +43,6 @@ class Dce(Pass):
 
 def _drop_outputs(node: Node) -> tuple[Node, int]:
     """Return the node without the outputs that nobody uses and that it need not have, and their number."""
-    if len(node.outputs) == 1:
-        return node, 0
     dead = [not (o.uses or o.is_output) for o in node.outputs]
     if node.op == "If" and not node.domain:
         removable = dead

@@ -63,9 +63,10 @@ class Fold(Pass):
         return len(results)
 
     def _is_foldable(self, node: Node, known: dict[Value, int]) -> bool:
-        if node.domain not in ("", COMPOSITE_DOMAIN) or node.subgraphs or not node.inputs:
-            return False
-        if any(v is not None and v not in known for v in node.inputs) or is_random(node):
+        for value in node.inputs:  # what nearly always decides
+            if value is not None and value not in known:
+                return False
+        if node.domain not in ("", COMPOSITE_DOMAIN) or node.subgraphs or not node.inputs or is_random(node):
             return False
         if any(v is not None and _is_exotic(v) for v in (*node.inputs, *node.outputs)):
             return False
@@ -77,9 +78,8 @@ class Fold(Pass):
 
 def _graphs(graph: Graph) -> Iterator[Graph]:
     yield graph
-    for node in graph:
-        for sub in node.subgraphs:
-            yield from _graphs(sub)
+    for sub in graph.subgraphs:
+        yield from _graphs(sub)
 
 
 def _is_exotic(value: Value) -> bool:
@@ -162,7 +162,7 @@ def _fold_sizes(graph: Graph) -> int:
     """Replace integer vectors and scalars that consist of known sizes; inference has followed them already."""
     changes = 0
     for node in graph.all_nodes():
-        if len(node.outputs) != 1 or node.domain or node.op not in _SIZE_OPS:
+        if node.op_id not in _SIZE_OPS or len(node.outputs) != 1:
             continue
         value = node.output
         if not (value.uses or value.is_output):

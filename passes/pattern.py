@@ -25,7 +25,21 @@ from nngraph.schema import attribute_default
 from passes.build import splat
 from passes.traits import COMMUTATIVE
 
-__all__ = ["Call", "Either", "Match", "Pattern", "Refusal", "Variable", "trace_pattern"]
+__all__ = ["CONSTANT", "Call", "Either", "Match", "Pattern", "Refusal", "Variable", "makers", "trace_pattern"]
+
+CONSTANT = "constant"
+"""What stands for the operator that made a constant."""
+
+
+def makers(node: Node) -> tuple[str, ...]:
+    """Return for each input which operator made it: ``CONSTANT`` for what is stored, nothing for all else."""
+    # Asked of every node again and again: a list is quicker than a generator.
+    return tuple(
+        [
+            "" if v is None else CONSTANT if v.data is not None else "" if v.producer is None else v.producer.op_id
+            for v in node.inputs
+        ]
+    )
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -44,27 +58,36 @@ class Call:
     attributes: dict[str, Any]
     domain: str = ""
     bind: str = ""
+    op_id: str = field(init=False)
+    """Domain and operator in one string."""
     demanding: tuple[Pattern, ...] = field(init=False)
     """The inputs that not every value matches."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "op_id", f"{self.domain}::{self.op}" if self.domain else self.op)
         demanding = tuple(p for p in self.inputs if p is not None and not isinstance(p, Variable))
         object.__setattr__(self, "demanding", demanding)
 
-    @property
-    def op_id(self) -> str:
-        """Domain and operator in one string."""
-        return f"{self.domain}::{self.op}" if self.domain else self.op
+    def takes(self, made_by: Sequence[str]) -> bool:
+        """Tell from what made a node's inputs whether the pattern may be found at it; ``may_match`` looks further."""
+        return not any(_makers_of(pattern).isdisjoint(made_by) for pattern in self.demanding)
 
     def may_match(self, node: Node) -> bool:
         """Tell at a glance, without regard to order or variables, whether the pattern may be found at a node."""
         # Nearly all that rewriting does is to ask this in vain: loops are quicker than any() and all().
-        if node.op != self.op or node.domain != self.domain:
+        if node.op_id != self.op_id:
             return False
         for pattern in self.demanding:  # noqa: SIM110
             if not _is_among(pattern, node.inputs):
                 return False
         return True
+
+
+def _makers_of(pattern: Pattern) -> set[str]:
+    """Return the operators of which one makes what an input's pattern matches."""
+    if isinstance(pattern, Either):
+        return {maker for option in pattern.options for maker in _makers_of(option)}
+    return {pattern.op_id if isinstance(pattern, Call) else CONSTANT}
 
 
 def _is_among(pattern: Pattern | None, values: tuple[Value | None, ...]) -> bool:
@@ -215,7 +238,7 @@ class Attempt:
             if known is node:
                 yield match
             return
-        if node is None or node.op != pattern.op or node.domain != pattern.domain or value.index != 0:
+        if node is None or node.op_id != pattern.op_id or value.index != 0:
             found = "a constant" if value.is_constant else "an input" if node is None else node.op_id
             self.miss(match, f"{value.name!r} is {found}, not {pattern.op_id}")
             return

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from nngraph.ir import Node, TensorType, Value
 from nngraph.ops import raw
 from passes.build import Builder, splat
-from passes.rewrite import LocalRule, Refusal, Result, Rule, example
+from passes.rewrite import CONSTANT, LocalRule, Refusal, Result, Rule, example
 from passes.simplify.transposes import permutation
 
 __all__ = ["RULES"]
@@ -69,6 +69,7 @@ class TurnInProduct(LocalRule):
     """
 
     roots = _PRODUCTS
+    operands = ("Transpose",)
     examples = (
         example(
             lambda q, k: raw.MatMul(raw.Transpose(q, perm=(0, 2, 1, 3)), raw.Transpose(k, perm=(0, 2, 3, 1))), _Q, _K
@@ -109,6 +110,7 @@ class FactorIntoProduct(LocalRule):
     """``MatMul(Transpose(x · c), b) = FusedMatMul(Transpose(x), b, alpha=c)`` for a number c, likewise on the right."""
 
     roots = _PRODUCTS
+    operands = ("Mul", "Transpose")
     examples = (
         example(
             lambda q, k: raw.MatMul(raw.Transpose(raw.Mul(q, 0.5), perm=(0, 2, 1, 3)), k), _Q, "float32[2, 3, 4, 6]"
@@ -150,6 +152,7 @@ class FactorOfProduct(LocalRule):
     """``Transpose(MatMul(a, b)) · c = Transpose(FusedMatMul(a, b, alpha=c))`` for a number c, transposed or not."""
 
     roots = ("Mul",)
+    operands = (CONSTANT,)
     examples = (
         example(
             lambda a, b: raw.Mul(raw.Transpose(raw.MatMul(a, b), perm=(0, 2, 1)), 0.5),

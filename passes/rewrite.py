@@ -23,9 +23,9 @@ from nngraph.ir import Graph, Node, TensorType, Value, standardize_dtype
 from nngraph.ops.trace import trace_graph
 from passes.build import Builder, replace_value
 from passes.observer import current_observer
-from passes.pattern import Attempt, Call, Match, Refusal, trace_pattern
+from passes.pattern import CONSTANT, Attempt, Call, Match, Refusal, makers, trace_pattern
 
-__all__ = ["Example", "LocalRule", "PatternRule", "Refusal", "Rule", "example", "explain", "rewrite"]
+__all__ = ["CONSTANT", "Example", "LocalRule", "PatternRule", "Refusal", "Rule", "example", "explain", "rewrite"]
 
 Result = Value | tuple[Value, ...] | Refusal | None
 """What a rule gives: the new value (or one for each output), why it refuses, or ``None`` when it has no say here."""
@@ -75,11 +75,21 @@ class Rule(ABC):
 
     name: ClassVar[str] = ""
     roots: ClassVar[tuple[str, ...]] = ()
+    operands: ClassVar[tuple[str, ...]] = ()
+    """Operators, or ``CONSTANT``, one of which must have made an input of the node; empty: whatever did.
+
+    A rule is not even asked where none of them did. Where they matter, say them: most of rewriting is to ask in vain.
+    """
+
     examples: ClassVar[Sequence[Example]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+
+    def takes(self, op_id: str, made_by: Sequence[str]) -> bool:
+        """Tell from a node's operator, and from what made its inputs, whether the rule may have a say there."""
+        return op_id in self.roots and not (self.operands and set(self.operands).isdisjoint(made_by))
 
     @abstractmethod
     def apply(self, node: Node, op: Builder) -> Result:
@@ -134,6 +144,10 @@ class PatternRule(Rule):
     @abstractmethod
     def rewrite(self, op: Builder, match: Match) -> Value:
         """Build what replaces the root's output."""
+
+    def takes(self, op_id: str, made_by: Sequence[str]) -> bool:
+        """Tell from a node's operator, and from what made its inputs, whether the pattern may be found there."""
+        return any(call.op_id == op_id and call.takes(made_by) for call in self._traced)
 
     def apply(self, node: Node, op: Builder) -> Result:
         """Look for the pattern at a node, check it, and build the replacement."""
@@ -199,17 +213,22 @@ class _Driver:
         for rule in rules:
             for root in rule.roots:
                 self.rules.setdefault(root, []).append(rule)
+        self.candidates: dict[tuple[str, tuple[str, ...]], list[Rule]] = {}
+        self.spare: Builder | None = None  # one that has built nothing yet
         self.hits: Counter[str] = Counter()
+        self.fired = 0
+        self.opaque = False
         self.last: deque[str] = deque(maxlen=100)
         self.queue: deque[Node] = deque()
         self.queued: set[Node] = set()
         self.aliases: list[tuple[str, str]] = []
-        self.budget = 1000 + 10 * sum(1 for _ in graph.all_nodes())
+        self.budget = 1000 + 10 * graph.size
 
     def sweep(self) -> bool:
         """Look at every node, and at what changed meanwhile; return whether a rule fired."""
-        before = self.hits.total()
-        self.queue.extend(node for node in self.graph.all_nodes() if node.op_id in self.rules)
+        before = self.fired
+        self.opaque = self.graph.is_opaque
+        self.queue.extend([node for node in self.graph.all_nodes() if node.op_id in self.rules])
         self.queued.update(self.queue)
         while self.queue:
             node = self.queue.popleft()
@@ -217,7 +236,7 @@ class _Driver:
             if node.graph is not None and node.is_used:
                 self.visit(node)
         self.unify_names()
-        return self.hits.total() > before
+        return self.fired > before
 
     def enqueue(self, node: Node | None) -> None:
         if node is not None and node not in self.queued and node.op_id in self.rules:
@@ -225,17 +244,32 @@ class _Driver:
             self.queued.add(node)
 
     def visit(self, node: Node) -> None:
-        if node.is_opaque:
+        if self.opaque and node.is_opaque:
             return  # rules reason about dtypes and shapes
-        builder = Builder(node, "")
-        for rule in self.rules[node.op_id]:
+        key = node.op_id, makers(node)
+        candidates = self.candidates.get(key)
+        if candidates is None:
+            candidates = self.candidates[key] = [r for r in self.rules[node.op_id] if r.takes(*key)]
+        if not candidates:
+            return
+        builder = self.builder_at(node)
+        for rule in candidates:
             builder.by = rule.name
             result = rule.apply(node, builder)
             if result is None or isinstance(result, Refusal):
                 continue
+            self.spare = None
             self.replace(node, result if isinstance(result, tuple) else (result,), builder)
             self.count(rule)
             return
+
+    def builder_at(self, node: Node) -> Builder:
+        builder = self.spare
+        if builder is None:
+            builder = self.spare = Builder(node, "")
+        else:
+            builder.move(node)
+        return builder
 
     def replace(self, node: Node, results: tuple[Value, ...], builder: Builder) -> None:
         for old, new in zip(node.outputs, results, strict=True):
@@ -246,6 +280,7 @@ class _Driver:
                 self.enqueue(user)
         for made in builder.created:
             self.enqueue(made)
+            self.opaque = self.opaque or made.is_opaque
         self.aliases += builder.aliases
         self.erase_dead(node)
 
@@ -285,10 +320,11 @@ class _Driver:
 
     def count(self, rule: Rule) -> None:
         self.hits[rule.name] += 1
+        self.fired += 1
         self.last.append(rule.name)
-        if self.hits.total() > self.budget:
+        if self.fired > self.budget:
             names = ", ".join(f"{name} ({n}x)" for name, n in Counter(self.last).most_common())
             raise RuntimeError(
-                f"rewriting graph {self.graph.name!r} does not settle: {self.hits.total()} replacements. "
+                f"rewriting graph {self.graph.name!r} does not settle: {self.fired} replacements. "
                 f"The last {len(self.last)} were by {names}; these rules undo each other's work."
             )

@@ -45,7 +45,7 @@ def is_random(node: Node) -> bool:
     entry = lookup(node.op, node.domain)
     if entry is not None and entry.random:
         return True
-    if node.op == "Dropout" and not node.domain and len(node.inputs) > 2:
+    if node.op_id == "Dropout" and len(node.inputs) > 2:
         return not _is_false(node.inputs[2])
     subgraphs = node.subgraphs
     return bool(subgraphs) and any(is_random(inner) for sub in subgraphs for inner in sub)

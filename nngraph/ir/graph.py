@@ -11,7 +11,7 @@ The only mutators are :meth:`Graph.append`, :meth:`Graph.insert_before`, :meth:`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ class Origin:
 
     def rewritten(self, by: str) -> Origin:
         """Return the origin with one more rewriter's name."""
-        return self if self.by[-1:] == (by,) else replace(self, by=(*self.by, by))
+        return self if self.by[-1:] == (by,) else Origin(self.layer, self.forward, (*self.by, by))
 
     def __str__(self) -> str:
         parts = [self.layer] if self.layer else []
@@ -130,7 +130,11 @@ class Value(ArrayOperators):
 
 
 class Node:
-    """One operation: an ONNX operator, or a composite operator of domain ``nngraph``."""
+    """One operation: an ONNX operator, or a composite operator of domain ``nngraph``.
+
+    Attributes:
+        op_id: domain and operator in one string, as ``"MatMul"`` or ``"nngraph::Dropout"``; no node changes its own.
+    """
 
     __slots__ = (
         "_has_subgraphs",
@@ -142,6 +146,7 @@ class Node:
         "inputs",
         "name",
         "op",
+        "op_id",
         "origin",
         "outputs",
     )
@@ -158,12 +163,16 @@ class Node:
     ) -> None:
         self.op = op
         self.domain = domain
+        self.op_id = f"{domain}::{op}" if domain else op
         self.name = name
         self.inputs: tuple[Value | None, ...] = tuple(inputs)
         self.outputs: tuple[Value, ...] = ()
         self.attributes: dict[str, Any] = dict(attributes)
         # Every pass asks every node, and hardly any has one.
-        self._has_subgraphs = any(isinstance(a, Graph) for a in attributes.values()) if attributes else False
+        self._has_subgraphs = False
+        for attribute in attributes.values():
+            if isinstance(attribute, Graph):
+                self._has_subgraphs = True
         self.origin = origin
         self.graph: Graph | None = None
         self._prev: Node | None = None
@@ -173,11 +182,6 @@ class Node:
     def output(self) -> Value:
         """The first output."""
         return self.outputs[0]
-
-    @property
-    def op_id(self) -> str:
-        """Domain and operator in one string, as ``"MatMul"`` or ``"nngraph::Dropout"``."""
-        return f"{self.domain}::{self.op}" if self.domain else self.op
 
     @property
     def subgraphs(self) -> list[Graph]:
@@ -267,6 +271,7 @@ class Graph:
         self._first: Node | None = None
         self._last: Node | None = None
         self._count = 0
+        self._nesting = 0  # how many of the nodes have subgraphs
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -275,8 +280,10 @@ class Graph:
         while node is not None:
             following = node._next
             yield node
-            # A node erased meanwhile keeps its old neighbour; one inserted after it is visited.
-            node = node._next if node.graph is self else following
+            if node.graph is self:
+                node = node._next  # one inserted meanwhile is visited
+                continue
+            node = following  # a node that was erased keeps its old neighbour
             while node is not None and node.graph is not self:
                 node = node._next
 
@@ -301,6 +308,27 @@ class Graph:
     def nodes(self) -> list[Node]:
         """A list of the nodes as they are now."""
         return list(self)
+
+    @property
+    def subgraphs(self) -> list[Graph]:
+        """The graphs among the attributes of the nodes."""
+        return [sub for node in self for sub in node.subgraphs] if self._nesting else []
+
+    @property
+    def size(self) -> int:
+        """How many nodes there are, those of subgraphs, and of their subgraphs, included."""
+        return self._count + sum(sub.size for sub in self.subgraphs)
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether some value, of a subgraph perhaps, is no tensor of known rank; only imported models have such."""
+        if any(isinstance(v.type, OpaqueType) for v in self.inputs) or any(sub.is_opaque for sub in self.subgraphs):
+            return True
+        for node in self:
+            for value in node.outputs:
+                if isinstance(value.type, OpaqueType):
+                    return True
+        return False
 
     def all_nodes(self) -> Iterator[Node]:
         """The nodes of the graph and, recursively, of the subgraphs."""
@@ -342,11 +370,7 @@ class Graph:
         return list(found)
 
     def _own_graphs(self) -> set[Graph]:
-        graphs = {self}
-        for node in self:
-            for sub in node.subgraphs:
-                graphs |= sub._own_graphs()
-        return graphs
+        return {self}.union(*(sub._own_graphs() for sub in self.subgraphs))
 
     # -- building --------------------------------------------------------------------------------------------------
 
@@ -387,16 +411,15 @@ class Graph:
     def _link(self, node: Node, types: Sequence[TensorType], names: Sequence[str] | None, anchor: Node | None) -> Node:
         if node.graph is not None:
             raise ValueError(f"node {node.name!r} is already in graph {node.graph.name!r}")
-        node.name = self.unique_name(node.name or node.op.lower())
-        hints = (
-            names
-            if names is not None
-            else [node.name if len(types) == 1 else f"{node.name}.{i}" for i in range(len(types))]
-        )
+        name = node.name = self.unique_name(node.name or node.op.lower())
+        if names is None:
+            names = [name] if len(types) == 1 else [f"{name}.{i}" for i in range(len(types))]
         # A node and its only output may share a name: they live in different name spaces of ONNX.
         node.outputs = tuple(
-            Value(hint if hint == node.name else self.unique_name(hint), type, self, node, i)
-            for i, (hint, type) in enumerate(zip(hints, types, strict=True))
+            [
+                Value(hint if hint == name else self.unique_name(hint), type, self, node, i)
+                for i, (hint, type) in enumerate(zip(names, types, strict=True))
+            ]
         )
         for i, value in enumerate(node.inputs):
             if value is not None:
@@ -423,6 +446,7 @@ class Graph:
         else:
             anchor._prev = node
         self._count += 1
+        self._nesting += node._has_subgraphs
 
     def move_before(self, anchor: Node | None, node: Node) -> None:
         """Move a node of this graph to another place in the order."""
@@ -441,6 +465,7 @@ class Graph:
         else:
             node._next._prev = node._prev
         self._count -= 1
+        self._nesting -= node._has_subgraphs
 
     def erase(self, node: Node) -> None:
         """Remove a node.
@@ -530,9 +555,8 @@ class Graph:
             for value in graph.values():
                 if any(isinstance(d, str) for d in value.shape):
                     value.type = value.type.with_shape(bind(d) for d in value.shape)
-            for node in graph:
-                for sub in node.subgraphs:
-                    visit(sub)
+            for sub in graph.subgraphs:
+                visit(sub)
 
         visit(self)
 

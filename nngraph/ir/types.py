@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -91,6 +92,9 @@ def standardize_dtype(dtype: Any) -> str:
     return name
 
 
+_name_of = functools.cache(standardize_dtype)  # numpy composes a dtype's name anew each time
+
+
 @dataclass(frozen=True, slots=True)
 class TensorType:
     """The type of a value: dtype name and shape.
@@ -136,7 +140,7 @@ class TensorType:
     @classmethod
     def of(cls, array: np.ndarray[Any, Any]) -> TensorType:
         """Return the type of an array."""
-        return cls(standardize_dtype(array.dtype), tuple(array.shape))
+        return cls(_name_of(array.dtype), array.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +202,8 @@ def broadcast_shapes(shapes: Sequence[Shape]) -> Shape:
         >>> broadcast_shapes([("batch", 1), (3,)]), broadcast_shapes([("b", 2), ("a", 2)])
         (('batch', 3), ('a|b', 2))
     """
+    if shapes and all(s == shapes[0] for s in shapes):
+        return shapes[0]
     rank = max((len(s) for s in shapes), default=0)
     result: list[Dim] = []
     for axis in range(-rank, 0):

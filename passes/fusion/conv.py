@@ -183,6 +183,7 @@ class PadIntoConv(LocalRule):
     """
 
     roots = ("Conv", "nngraph::ConvWeightGrad")
+    operands = ("Pad",)
     examples = (
         example(
             lambda x, g: conv_weight_grad(
@@ -235,6 +236,7 @@ class CropOfInputGrad(LocalRule):
     """
 
     roots = ("Pad",)
+    operands = ("nngraph::ConvInputGrad",)
     examples = (
         example(
             lambda g, w: raw.Pad(

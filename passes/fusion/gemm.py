@@ -13,7 +13,7 @@ from nngraph.ir import Node, Value, is_float
 from nngraph.ops import raw
 from passes.build import Builder, splat
 from passes.pattern import Match
-from passes.rewrite import LocalRule, PatternRule, Refusal, Result, Rule, example
+from passes.rewrite import CONSTANT, LocalRule, PatternRule, Refusal, Result, Rule, example
 from passes.simplify.transposes import permutation
 from passes.simplify.views import reshape_target, reshaped
 
@@ -24,6 +24,7 @@ class TransposeIntoGemm(LocalRule):
     """``MatMul(aᵀ, b) = Gemm(a, b, transA=1)`` for matrices, likewise bᵀ, and likewise inside a Gemm."""
 
     roots = ("MatMul", "Gemm")
+    operands = ("Transpose",)
     examples = (
         example(lambda a, b: raw.MatMul(raw.Transpose(a, perm=(1, 0)), b), "float32[3, 2]", "float32[3, 4]"),
         example(lambda a, b: raw.MatMul(a, raw.Transpose(b)), "float32[batch, 2]", "float32[4, 2]"),
@@ -126,6 +127,7 @@ class FactorIntoGemm(LocalRule):
     """``Gemm(a, b) · c = Gemm(a, b, alpha=c)`` for a number c in single precision, also through a Reshape."""
 
     roots = ("Mul",)
+    operands = (CONSTANT,)
     examples = (
         example(
             lambda a, b: raw.Mul(raw.Reshape(raw.Gemm(a, b, transB=1, alpha=3.0), np.array([2, 3, 5])), np.float32(2)),

@@ -74,6 +74,7 @@ class SumOfSoftmax(LocalRule):
     """``Σ Softmax(x) = 1`` along its axis; losses that normalise probabilities divide by it."""
 
     roots = ("ReduceSum",)
+    operands = ("Softmax",)
     examples = (
         example(lambda x: raw.Neg(raw.ReduceSum(raw.Softmax(x), np.array([-1]), keepdims=1)), "float32[2, 4]"),
         example(lambda x: raw.Neg(raw.ReduceSum(raw.Softmax(x, axis=0), np.array([0]), keepdims=0)), "float32[2, 4]"),

@@ -44,6 +44,7 @@ class ProductOfSteps(LocalRule):
     """
 
     roots = ("Mul",)
+    operands = ("Sub", "Mul")
     examples = (
         example(lambda x, h: _gated(x, h, _sigmoid_slope), *_TYPES),
         example(lambda x, h: _gated(x, h, _tanh_slope), *_TYPES),

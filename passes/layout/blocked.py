@@ -64,7 +64,7 @@ class Blocks(Pass):
         return self._move(graph, Blocked(block)) + rewrite(graph, RULES)
 
     def _move(self, graph: Graph, layouts: Layouts) -> int:
-        moved = sum(self._move(sub, layouts) for node in graph for sub in node.subgraphs)
+        moved = sum(self._move(sub, layouts) for sub in graph.subgraphs)
         forms = Forms(graph, layouts)
         chosen = choose(forms)
         flip_nodes(forms, chosen)

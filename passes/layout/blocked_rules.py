@@ -18,11 +18,13 @@ from passes.rewrite import LocalRule, Refusal, Result, Rule
 
 __all__ = ["RULES"]
 
+_CONV = (f"{NCHWC}::Conv",)
+
 
 def _inner_conv(x: Value | None) -> Node | Refusal | None:
     """Return the blocked convolution that made a tensor for one user and does nothing else yet."""
     made = x.producer if x is not None else None
-    if x is None or made is None or made.op_id != f"{NCHWC}::Conv" or "activation" in made.attributes:
+    if x is None or made is None or made.op_id not in _CONV or "activation" in made.attributes:
         return None
     if len(made.inputs) > 3:
         return None
@@ -39,6 +41,7 @@ class ActivationIntoConv(LocalRule):
     """``Relu(Conv(x, w)) = Conv(x, w, activation="Relu")`` in the blocked layout, and so for Clip."""
 
     roots = ("Relu", "Clip")
+    operands = _CONV
 
     def apply(self, node: Node, op: Builder) -> Result:
         made = _inner_conv(node.inputs[0])
@@ -56,7 +59,8 @@ class ActivationIntoConv(LocalRule):
 class ShiftIntoConv(LocalRule):
     """``Conv(x, w) + c = Conv(x, w, c)`` in the blocked layout, one number a channel."""
 
-    roots = (f"{NCHWC}::Conv",)
+    roots = _CONV
+    operands = _CONV
 
     def apply(self, node: Node, op: Builder) -> Result:
         x, w = node.inputs[:2]
@@ -75,6 +79,7 @@ class SumIntoConv(LocalRule):
     """``Conv(x, w, b) + y = Conv(x, w, b, y)`` in the blocked layout; the runtime adds in place when y is for this."""
 
     roots = ("Add",)
+    operands = _CONV
 
     def apply(self, node: Node, op: Builder) -> Result:
         a, b = node.inputs
@@ -92,6 +97,7 @@ class ProductIntoConv(LocalRule):
     """``GlobalAveragePool(x · y) = Conv(x, y) / pixels``, each channel of each image with its own kernel y."""
 
     roots = (f"{NCHWC}::GlobalAveragePool",)
+    operands = ("Mul",)
 
     def apply(self, node: Node, op: Builder) -> Result:
         product = node.inputs[0]

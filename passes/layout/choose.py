@@ -58,25 +58,25 @@ def _add_tensor(network: Network, places: dict[Node, int], forms: Forms, source:
         return
     cost = forms.layouts.cost(source, forms.form[source])
     capacity = None if cost is None else _SCALE * (_PER_TURN + cost)
-    if made != SINK:
-        to_one = network.add_node()
-        network.add_edge(made, to_one, capacity)
-        for user in wanted:
-            if user != SOURCE:
-                network.add_edge(to_one, user)
-    if made != SOURCE:
-        to_zero = network.add_node()
-        network.add_edge(to_zero, made, capacity)
-        for user in wanted:
-            if user != SINK:
-                network.add_edge(user, to_zero)
+    if len(wanted) == 1:
+        network.add_edge(made, next(iter(wanted)), capacity, capacity)
+        return
+    # Turned once, it serves all of them.
+    to_one, to_zero = network.add_node(), network.add_node()
+    network.add_edge(made, to_one, capacity)
+    network.add_edge(to_zero, made, capacity)
+    for user in wanted:
+        network.add_edge(to_one, user)
+        network.add_edge(user, to_zero)
 
 
 def _users(places: dict[Node, int], forms: Forms, value: Value) -> list[int]:
-    found: list[int] = []
     fixed = _SIDES[forms.form[value]]
+    found = [fixed] if value.is_output else []
     for user, slot in value.uses:
-        if user in forms.links:
-            continue
-        found.append(places[user] if user in forms.free and slot in forms.free[user].slots else fixed)
-    return [*found, fixed] if value.is_output else found
+        how = forms.free.get(user)
+        if how is not None:
+            found.append(places[user] if slot in how.slots else fixed)
+        elif user not in forms.links:
+            found.append(fixed)
+    return found

@@ -35,13 +35,15 @@ class Network:
         self._edges.append([])
         return len(self._edges) - 1
 
-    def add_edge(self, a: int, b: int, capacity: int | None = None) -> None:
-        """Add an edge from ``a`` to ``b``; one without a capacity cannot be cut."""
+    def add_edge(self, a: int, b: int, capacity: int | None = None, back: int | None = 0) -> None:
+        """Add an edge from ``a`` to ``b``, and one back; one whose capacity is ``None`` cannot be cut."""
+        if capacity == back == 0:
+            return
         forward = len(self._heads)
         self._edges[a].append(forward)
         self._edges[b].append(forward + 1)
         self._heads += (b, a)
-        self._left += (_NEVER if capacity is None else capacity, 0)
+        self._left += (_NEVER if capacity is None else capacity, _NEVER if back is None else back)
 
     def cut(self) -> tuple[int, list[bool]]:
         """Return the capacity of a minimum cut, and for each node whether it is on the sink's side.

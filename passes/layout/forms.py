@@ -56,18 +56,20 @@ class Forms:
     def _spread(self) -> None:
         while self._queue:
             value = self._queue.popleft()
+            form = self.form[value]
             if value.producer is not None and value.graph is self.graph:
-                self._visit(value.producer, self.form[value])
-            for user in value.users:
+                self._visit(value.producer, form)
+            for user, _ in value.uses:
                 if user.graph is self.graph:
-                    self._visit(user, self.form[value])
+                    self._visit(user, form)
 
     def _visit(self, node: Node, form: int) -> None:
         """Look at a node next to a tensor of some form."""
         if node in self.free or node in self.links or node in self._fixed:
             return
-        if self.layouts.link(node) is not None:
-            self._link(node)
+        direction = self.layouts.link(node)
+        if direction is not None:
+            self._link(node, direction)
             return
         how = self.layouts.free(node, form)
         if how is None:
@@ -76,18 +78,19 @@ class Forms:
         inputs = [v for k in how.slots if (v := node.inputs[k]) is not None and v.data is None]
         tensors = [*inputs, *how.moved(node)]
         # The tensor that led here may be one that the operator does not treat as a tensor.
-        if all(v not in self.form for v in tensors):
+        known = [self.form[v] for v in tensors if v in self.form]
+        if not known:
             return
-        if (how.slots and not inputs) or any(self.form.get(v, form) != form for v in tensors):
+        if (how.slots and not inputs) or 1 - form in known:
             self._fixed.add(node)
             return
         self.free[node], self.recorded[node] = how, form
         for value in tensors:
             self._set(value, form)
 
-    def _link(self, node: Node) -> None:
+    def _link(self, node: Node, direction: int) -> None:
         """Make a node a link between the two forms if its ends agree with that."""
-        x, y, direction = node.inputs[0], node.output, self.layouts.link(node)
+        x, y = node.inputs[0], node.output
         assert x is not None
         known = self.form.get(x, 1 - self.form[y] if y in self.form else None)
         turned_round = known is not None and direction != known and not self.layouts.is_symmetric

@@ -39,7 +39,9 @@ class Free:
 
     def moved(self, node: Node) -> list[Value]:
         """Return the outputs that change their form."""
-        return list(node.outputs[: 1 if self.keeps else None]) if self.moves else []
+        if not self.moves:
+            return []
+        return [node.output] if self.keeps else list(node.outputs)
 
 
 class Layouts(ABC):

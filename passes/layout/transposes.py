@@ -51,7 +51,7 @@ class Transposes(Pass):
 
 
 def _flip_graph(graph: Graph) -> int:
-    flips = sum(_flip_graph(sub) for node in graph for sub in node.subgraphs)
+    flips = sum(_flip_graph(sub) for sub in graph.subgraphs)
     for perm in _permutations(graph):
         forms = Forms(graph, Axes(perm))
         chosen = choose(forms)

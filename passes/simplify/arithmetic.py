@@ -10,7 +10,7 @@ from nngraph.ir import Node, Value, is_float
 from nngraph.ops import raw
 from passes.build import Builder, splat
 from passes.pattern import Match
-from passes.rewrite import LocalRule, PatternRule, Refusal, Result, Rule, example
+from passes.rewrite import CONSTANT, LocalRule, PatternRule, Refusal, Result, Rule, example
 
 __all__ = ["RULES"]
 
@@ -41,6 +41,7 @@ class NeutralElement(LocalRule):
     """``x + 0 = x − 0 = x · 1 = x / 1 = x ** 1 = x``; likewise for truth values and bits. Shapes permitting."""
 
     roots = tuple(_NEUTRAL)
+    operands = (CONSTANT,)
     examples = (
         example(lambda x: raw.Add(np.float32(0), x), _F2),
         example(lambda x: raw.Sub(x, _f32([0, 0])), _F2),
@@ -71,6 +72,7 @@ class AddOfNegated(LocalRule):
     """``x + (−y) = x − y``, ``(−x) + y = y − x`` and ``x − (−y) = x + y``."""
 
     roots = ("Add", "Sub")
+    operands = ("Neg",)
     examples = (
         example(lambda x, y: raw.Add(x, raw.Neg(y)), _F2, _F2),
         example(lambda x, y: raw.Add(raw.Neg(x), y), _F2, _F2),
@@ -111,6 +113,7 @@ class ProductOfNegated(LocalRule):
     """``(−x)(−y) = xy``, ``(−x) / (−y) = x / y``, and with a constant ``(−x) c = x (−c)``, ``(−x) / c = x / (−c)``."""
 
     roots = ("Mul", "Div")
+    operands = ("Neg",)
     examples = (
         example(lambda x, y: raw.Mul(raw.Neg(x), raw.Neg(y)), _F2, _F2),
         example(lambda x: raw.Mul(np.float32(3), raw.Neg(x)), _F2),
@@ -134,6 +137,7 @@ class NegFromConstants(LocalRule):
     """``0 − x = x · (−1) = x / (−1) = −x``, shapes permitting."""
 
     roots = ("Sub", "Mul", "Div")
+    operands = (CONSTANT,)
     examples = (
         example(lambda x: raw.Sub(np.float32(0), x), _F2),
         example(lambda x: raw.Mul(np.float32(-1), x), _F2),
@@ -158,6 +162,7 @@ class MulByReciprocal(LocalRule):
     """``x · (1 / y) = x / y`` for Reciprocal(y) and for Div(1, y)."""
 
     roots = ("Mul",)
+    operands = ("Reciprocal", "Div")
     examples = (
         example(lambda x, y: raw.Mul(raw.Reciprocal(x), y), _F2, _F2),
         example(lambda x, y: raw.Mul(x, raw.Div(np.float32(1), y)), _F2, _F2),
@@ -186,6 +191,7 @@ class PowToProduct(LocalRule):
     """``x ** 2 = x · x``, ``x ** 0.5 = sqrt(x)``, ``x ** −1 = 1 / x``, the last two for floats."""
 
     roots = ("Pow",)
+    operands = (CONSTANT,)
     examples = (
         example(lambda x: raw.Pow(x, np.float32(2)), _F2),
         example(lambda x: raw.Pow(raw.Abs(x), np.float32(0.5)), _F2),
@@ -225,6 +231,7 @@ class JoinFactors(LocalRule):
     """
 
     roots = ("Mul", "Div")
+    operands = (CONSTANT,)
     examples = (
         example(lambda x: raw.Mul(raw.Mul(x, np.float32(3)), np.float32(5)), _F2),
         example(lambda x: raw.Mul(_f32([3, 4]), raw.Mul(np.float32(5), x)), _F2),

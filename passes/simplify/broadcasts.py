@@ -10,7 +10,7 @@ from nngraph.ir import Node, Shape, Value, broadcast_shapes
 from nngraph.ops import raw
 from nngraph.symbolic import sizes_of
 from passes.build import Builder, splat
-from passes.rewrite import LocalRule, Refusal, Result, Rule, example
+from passes.rewrite import CONSTANT, LocalRule, Refusal, Result, Rule, example
 from passes.traits import BROADCASTING
 
 __all__ = ["RULES"]
@@ -27,6 +27,7 @@ class ShrinkConstant(LocalRule):
     """``x ∘ full(shape, c) = x ∘ c`` when the other operands have the result's shape by themselves."""
 
     roots = _ROOTS
+    operands = (CONSTANT,)
     examples = (
         example(lambda x: raw.Mul(x, np.full((2, 3), 7, np.float32)), "float32[2, 3]"),
         example(lambda x: raw.Mul(np.full((1,), 7, np.float32), x), "float32[batch, 3]"),
@@ -55,6 +56,7 @@ class DropExpand(LocalRule):
     """``Expand(x) ∘ y = x ∘ y`` when the result's shape stays the same."""
 
     roots = _ROOTS
+    operands = ("Expand",)
     examples = (
         example(lambda x, y: raw.Mul(y, raw.Expand(x, np.array([2, 3]))), "float32[1]", "float32[2, 3]"),
         example(lambda x, y: raw.Mul(y, raw.Expand(x, raw.Shape(y))), "float32[1, 1]", "float32[batch, 3]"),

@@ -7,7 +7,7 @@ import numpy as np
 from nngraph.ir import Node, Value
 from nngraph.ops import raw
 from passes.build import Builder, splat
-from passes.rewrite import LocalRule, Refusal, Result, Rule, example
+from passes.rewrite import CONSTANT, LocalRule, Refusal, Result, Rule, example
 from passes.traits import is_random
 
 __all__ = ["RULES"]
@@ -85,6 +85,7 @@ class Idempotent(LocalRule):
     """``f(f(x)) = f(x)`` for relu, abs, sign and roundings."""
 
     roots = ("Relu", "Abs", "Sign", "Floor", "Ceil", "Round")
+    operands = roots
     examples = tuple(
         example(lambda x, o=o: getattr(raw, o)(getattr(raw, o)(x)), "float32[2]") for o in ("Relu", "Abs", "Floor")
     )
@@ -97,6 +98,7 @@ class Involution(LocalRule):
     """``−(−x) = x`` and ``¬¬x = x``."""
 
     roots = ("Neg", "Not", "BitwiseNot")
+    operands = roots
     examples = (example(lambda x: raw.Neg(raw.Neg(x)), "float32[2]"), example(lambda x: raw.Not(raw.Not(x)), "bool[2]"))
 
     def apply(self, node: Node, op: Builder) -> Result:
@@ -108,6 +110,7 @@ class WhereOfConstant(LocalRule):
     """``where(true, x, y) = x`` and ``where(false, x, y) = y`` for a constant condition, shapes permitting."""
 
     roots = ("Where",)
+    operands = (CONSTANT,)
     examples = (
         example(lambda x, y: raw.Where(np.array(True), x, y), "float32[2]", "float32[2]"),
         example(lambda x, y: raw.Where(np.array([False, False]), x, y), "float32[2]", "float32[2]"),
@@ -166,6 +169,7 @@ class CastOfCast(LocalRule):
     """``Cast(Cast(x, to=A), to=B) = Cast(x, to=B)`` when A holds all numbers of x's dtype; ``= x`` when B is it."""
 
     roots = ("Cast",)
+    operands = ("Cast",)
     examples = (
         example(lambda x: raw.Cast(raw.Cast(x, to="float64"), to="float16"), "float32[2]"),
         example(lambda x: raw.Cast(raw.Cast(x, to="float32"), to="bool"), "bool[2]"),

@@ -7,7 +7,7 @@ import numpy as np
 from nngraph.ir import Node, Value
 from nngraph.ops import raw
 from passes.build import Builder
-from passes.rewrite import LocalRule, Refusal, Result, Rule, example
+from passes.rewrite import CONSTANT, LocalRule, Refusal, Result, Rule, example
 
 __all__ = ["RULES"]
 
@@ -44,6 +44,7 @@ class RemovePad(LocalRule):
     """``Pad(x, 0) = x``."""
 
     roots = ("Pad",)
+    operands = (CONSTANT,)
     examples = (example(lambda x: raw.Pad(x, _i64(0, 0, 0, 0)), "float32[batch, 3]"),)
 
     def apply(self, node: Node, op: Builder) -> Result:
@@ -55,6 +56,7 @@ class ConcatOfSplit(LocalRule):
     """``Concat(Split(x)) = x`` along one axis, all parts in their order."""
 
     roots = ("Concat",)
+    operands = ("Split",)
     examples = (
         example(lambda x: raw.Concat(*raw.Split(x, _i64(1, 2), axis=1, outputs=2), axis=-1), "float32[batch, 3]"),
         example(
@@ -106,6 +108,7 @@ class ConcatOfConcat(LocalRule):
     """``Concat(x, Concat(y, z)) = Concat(x, y, z)`` along one axis, when the inner one has no other use."""
 
     roots = ("Concat",)
+    operands = ("Concat",)
     examples = (
         example(lambda x: raw.Concat(x, raw.Concat(x, x, axis=1), axis=1), "float32[2, 3]"),
         example(

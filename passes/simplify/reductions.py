@@ -12,6 +12,7 @@ from nngraph.ops import raw
 from passes.build import Builder, splat
 from passes.rewrite import LocalRule, Refusal, Result, Rule, example
 from passes.simplify.views import VIEWS, reshape_target
+from passes.traits import REDUCTIONS
 
 __all__ = ["RULES", "axes_of", "zeros_around"]
 
@@ -50,6 +51,7 @@ class SumOfPadded(LocalRule):
     """``ReduceSum(Pad(x)) = ReduceSum(x)`` when zeros are padded, along axes that are summed over."""
 
     roots = ("ReduceSum",)
+    operands = ("Pad",)
     examples = (
         example(lambda x: raw.ReduceSum(raw.Pad(x, _i64(0, 1, 2, 0)), _i64(0, 1)), "float32[batch, 3]"),
         example(
@@ -105,6 +107,7 @@ class ReduceReduced(LocalRule):
     """``ReduceSum(ReduceSum(x, A), B) = ReduceSum(x, A ∪ B)``; likewise Max, Min, Prod."""
 
     roots = ("ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd")
+    operands = roots
     examples = (
         example(
             lambda x: raw.ReduceSum(raw.ReduceSum(x, _i64(2), keepdims=1), _i64(0), keepdims=1), "float32[2, 3, 4]"
@@ -150,6 +153,7 @@ class KeepReducedAxes(LocalRule):
     """
 
     roots = tuple(sorted(VIEWS))
+    operands = tuple(sorted(REDUCTIONS))
     examples = (
         example(lambda x: raw.Unsqueeze(raw.ReduceMean(x, _i64(1), keepdims=0), _i64(1)), "float32[batch, 3, n]"),
         example(lambda x: raw.Reshape(raw.ReduceSum(x, _i64(0, 1), keepdims=1), _i64(4)), "float32[2, 3, 4]"),
@@ -163,7 +167,7 @@ class KeepReducedAxes(LocalRule):
     def apply(self, node: Node, op: Builder) -> Result:
         middle = node.inputs[0]
         inner = middle.producer if middle is not None else None
-        if middle is None or inner is None or not inner.op.startswith("Reduce") or inner.domain:
+        if middle is None or inner is None or inner.op_id not in REDUCTIONS:
             return None
         axes, x = axes_of(inner), inner.inputs[0]
         if axes is None or x is None:
@@ -182,6 +186,7 @@ class NegAfterSum(LocalRule):
     """``Σ −x = −Σ x`` and ``mean(−x) = −mean(x)``: the result is smaller, and the sign may vanish in what follows."""
 
     roots = ("ReduceSum", "ReduceMean")
+    operands = ("Neg",)
     examples = (
         example(lambda x: raw.ReduceSum(raw.Neg(x), _i64(0), keepdims=1), "float32[batch, 3]"),
         example(lambda x: raw.ReduceMean(raw.Neg(x), keepdims=0), "float32[2, 3]"),
@@ -209,6 +214,7 @@ class RatioOfSizes(LocalRule):
     """
 
     roots = ("Div",)
+    operands = ("Size",)
     examples = (
         example(
             lambda x: raw.Div(raw.Size(x), raw.Max(raw.Size(raw.ReduceMax(x, _i64(1), keepdims=1)), np.int64(1))),

@@ -18,6 +18,7 @@ class ComposeTransposes(LocalRule):
     """
 
     roots = ("Transpose",)
+    operands = ("Transpose",)
     examples = (
         example(lambda x: raw.Transpose(raw.Transpose(x, perm=(0, 2, 1)), perm=(0, 2, 1)), "float32[2, 3, 4]"),
         example(lambda x: raw.Transpose(raw.Transpose(x, perm=(1, 2, 0)), perm=(1, 0, 2)), "float32[2, 3, 4]"),

@@ -134,6 +134,7 @@ class ViewOfView(LocalRule):
     """``view(view(x)) = Reshape(x)`` for Reshape, Squeeze, Unsqueeze and Flatten, or ``x`` when the shape is x's."""
 
     roots = tuple(sorted(VIEWS))
+    operands = tuple(sorted(VIEWS))
     examples = (
         example(lambda x: raw.Reshape(raw.Reshape(x, _i64(6)), _i64(3, 2)), "float32[2, 3]"),
         example(lambda x: raw.Squeeze(raw.Unsqueeze(x, _i64(0)), _i64(0)), "float32[batch, n]"),

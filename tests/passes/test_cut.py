@@ -44,9 +44,9 @@ class Recorded(Network):
         self.count += 1
         return super().add_node()
 
-    def add_edge(self, a: int, b: int, capacity: int | None = None) -> None:
-        self.edges.append((a, b, capacity))
-        super().add_edge(a, b, capacity)
+    def add_edge(self, a: int, b: int, capacity: int | None = None, back: int | None = 0) -> None:
+        self.edges += [(a, b, capacity), (b, a, back)]
+        super().add_edge(a, b, capacity, back)
 
     def cut(self) -> tuple[int, list[bool]]:
         result = super().cut()
@@ -63,7 +63,8 @@ def test_random_networks(seed: int) -> None:
     for _ in range(int(random.integers(1, 120))):
         a, b = (int(k) for k in random.choice([SOURCE, SINK, *inner], 2, replace=False))
         free = not {a, b} & {SOURCE, SINK} and random.random() < 0.2
-        network.add_edge(a, b, None if free else int(random.integers(0, 9)))
+        back = 0 if free or random.random() < 0.7 else int(random.integers(0, 9))
+        network.add_edge(a, b, None if free else int(random.integers(0, 9)), back)
     network.cut()
 
 

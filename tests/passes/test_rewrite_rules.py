@@ -11,9 +11,11 @@ import pytest
 
 import zoo
 from passes.base import check_graph
+from passes.build import Builder
 from passes.fusion import RULES as FUSIONS
 from passes.kernels import RULES as KERNELS
-from passes.rewrite import Example, Rule, rewrite
+from passes.pattern import makers
+from passes.rewrite import Example, Refusal, Rule, rewrite
 from passes.simplify import RULES as SIMPLIFICATIONS
 
 RULES: dict[str, Rule] = {rule.name: rule for rule in (*SIMPLIFICATIONS, *FUSIONS, *KERNELS)}
@@ -60,6 +62,16 @@ def test_an_example(name: str, k: int) -> None:
     check_graph(graph, after=name)
     for output, result in zoo.run(graph).items():
         np.testing.assert_allclose(result, wanted[output], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_has_no_say_where_it_is_not_asked(name: str) -> None:
+    """The driver asks a rule only where its ``roots`` and ``operands`` are; elsewhere it must not want to fire."""
+    rule = RULES[name]
+    for graph in (example.graph() for other in RULES.values() for example in other.examples):
+        for node in graph.all_nodes():
+            if node.op_id in rule.roots and not node.is_opaque and not rule.takes(node.op_id, makers(node)):
+                assert isinstance(rule.apply(node, Builder(node, name)), Refusal | None), node
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,11 @@ def output_types(node: Node, outputs: int = 1) -> list[TensorType]:
             return [TensorType(values[0].dtype, broadcast_shapes([v.shape for v in values]))]
         if node.op == "Transpose":
             perm = node.attributes["perm"]
-            return [values[0].type.with_shape(values[0].shape[k] for k in perm)]
+            return [values[0].type.with_shape([values[0].shape[k] for k in perm])]
+        target = values[1].data if node.op == "Reshape" else None
+        sizes = () if target is None else tuple(target.tolist())
+        if sizes and min(sizes) > 0 and prod(sizes) == values[0].type.size:
+            return [TensorType(values[0].dtype, sizes)]
     node.outputs = (None,) * outputs  # type: ignore[assignment]  # inference only asks how many
     try:
         types = list(infer_node(node))[:outputs]
@@ -166,7 +171,6 @@ def splat(value: Value | None) -> float | None:
     data = None if value is None else value.data
     if value is None or data is None or data.size == 0 or value.dtype in ("string", "complex64", "complex128"):
         return None
-    first = data.item(0)
-    if data.size > 1 and not (data == data.dtype.type(first)).all():
+    if data.size > 1 and not (data == data.flat[0]).all():
         return None
-    return float(first)
+    return float(data.item(0))

@@ -69,7 +69,7 @@ def _can_replace(old: Value, new: Value) -> bool:
 
 def _constant_key(value: Value) -> Hashable:
     assert value.data is not None
-    return ("constant", *_array_key(value.data))
+    return value.dtype, value.shape, _contents(value.data)
 
 
 def _node_key(node: Node) -> Hashable:
@@ -87,17 +87,14 @@ def _attribute_key(attribute: Any) -> Hashable:
     if kind is tuple:
         return tuple(map(_attribute_key, attribute))
     if isinstance(attribute, np.ndarray):
-        return _array_key(attribute)
+        return attribute.dtype.name, attribute.shape, _contents(attribute)
     # 1, 1.0 and True are equal in Python but not in ONNX; and so are 0.0 and -0.0, while NaN is not equal to itself.
     return kind, struct.pack("d", attribute) if isinstance(attribute, (float, np.floating)) else attribute
 
 
-def _array_key(data: np.ndarray[Any, Any]) -> tuple[Hashable, ...]:
-    contents: Hashable
+def _contents(data: np.ndarray[Any, Any]) -> Hashable:
     if data.dtype == object:
-        contents = tuple(data.reshape(-1).tolist())
-    elif data.nbytes <= 1024:
-        contents = data.tobytes()
-    else:
-        contents = hashlib.sha256(np.ascontiguousarray(data).data.cast("B")).digest()
-    return (data.dtype.name, data.shape, contents)
+        return tuple(data.reshape(-1).tolist())
+    if data.nbytes <= 1024:
+        return data.tobytes()
+    return hashlib.sha256(np.ascontiguousarray(data).data.cast("B")).digest()

@@ -217,7 +217,7 @@ class _Driver:
         self.spare: Builder | None = None  # one that has built nothing yet
         self.hits: Counter[str] = Counter()
         self.fired = 0
-        self.opaque = False
+        self.opaque = graph.is_opaque
         self.last: deque[str] = deque(maxlen=100)
         self.queue: deque[Node] = deque()
         self.queued: set[Node] = set()
@@ -227,7 +227,6 @@ class _Driver:
     def sweep(self) -> bool:
         """Look at every node, and at what changed meanwhile; return whether a rule fired."""
         before = self.fired
-        self.opaque = self.graph.is_opaque
         self.queue.extend([node for node in self.graph.all_nodes() if node.op_id in self.rules])
         self.queued.update(self.queue)
         while self.queue:
@@ -304,7 +303,7 @@ class _Driver:
         self.aliases.clear()
 
     def erase_dead(self, node: Node) -> None:
-        """Erase a node that nothing uses any more, and then what only it used."""
+        """Erase a node that nothing uses any more, and then what only it used: other passes need not come for it."""
         stack = [node]
         while stack:
             dead = stack.pop()
@@ -317,6 +316,8 @@ class _Driver:
                     stack.append(value.producer)
                 if len(value.uses) == 1:  # a pattern that wants the value for itself may match now
                     self.enqueue(value.users[0])
+                elif value in value.graph.constants and not value.uses and not value.is_output:
+                    value.graph.erase_constant(value)
 
     def count(self, rule: Rule) -> None:
         self.hits[rule.name] += 1

@@ -19,7 +19,7 @@ from passes.build import Builder
 __all__ = ["Free", "Layouts", "again"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Free:
     """How one node is brought to the other form.
 

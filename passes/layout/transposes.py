@@ -28,6 +28,9 @@ from passes.simplify.transposes import goes_into_matmul, permutation
 
 __all__ = ["Transposes"]
 
+Settled = set[tuple[Graph, Perm]]
+"""Choices that moved nothing, and since which nothing changed."""
+
 _ROUNDS = 10
 """One permutation's transposes may make way for another's; a second round nearly always finds nothing."""
 
@@ -42,20 +45,32 @@ class Transposes(Pass):
     def run(self, graph: Graph) -> int:
         """Flip operators to the other layout and cancel transposes; return how many nodes changed."""
         changes = rewrite(graph, CANCEL)
+        settled: Settled = set()
         for _ in range(_ROUNDS):
-            flips = _flip_graph(graph)
+            flips = _flip_graph(graph, settled)
             if not flips:
                 break
-            changes += flips + rewrite(graph, CANCEL)
+            cancelled = rewrite(graph, CANCEL)
+            if cancelled:
+                settled.clear()
+            changes += flips + cancelled
         return changes
 
 
-def _flip_graph(graph: Graph) -> int:
-    flips = sum(_flip_graph(sub) for sub in graph.subgraphs)
+def _flip_graph(graph: Graph, settled: Settled) -> int:
+    flips = sum(_flip_graph(sub, settled) for sub in graph.subgraphs)
+    if flips:
+        settled.clear()
     for perm in _permutations(graph):
+        if (graph, perm) in settled:
+            continue
         forms = Forms(graph, Axes(perm))
         chosen = choose(forms)
         flip_nodes(forms, chosen)
+        if chosen:
+            settled.clear()
+        else:
+            settled.add((graph, perm))
         flips += len(chosen)
     return flips
 

@@ -235,32 +235,32 @@ def attribute_from_proto(
     Raises:
         ValueError: the attribute is of a kind that the graph does not hold.
     """
-    kinds = onnx.AttributeProto
-    if proto.type == kinds.INT:
+    kinds, kind = onnx.AttributeProto, proto.type
+    if kind == kinds.INT:
         if domain == "" and proto.name in DTYPE_ATTRIBUTES and proto.i in _FROM_ONNX:
             return _FROM_ONNX[proto.i]
         return int(proto.i)
-    if proto.type == kinds.FLOAT:
+    if kind == kinds.FLOAT:
         return float(proto.f)
-    if proto.type == kinds.STRING:
+    if kind == kinds.STRING:
         return _text(proto.s)
-    if proto.type == kinds.TENSOR:
+    if kind == kinds.TENSOR:
         return tensor_to_array(proto.t)
-    if proto.type == kinds.INTS:
-        return tuple(int(i) for i in proto.ints)
-    if proto.type == kinds.FLOATS:
-        return tuple(float(f) for f in proto.floats)
-    if proto.type == kinds.STRINGS:
+    if kind == kinds.INTS:
+        return tuple(proto.ints)
+    if kind == kinds.FLOATS:
+        return tuple(proto.floats)
+    if kind == kinds.STRINGS:
         return tuple(_text(s) for s in proto.strings)
-    if proto.type == kinds.TENSORS:
+    if kind == kinds.TENSORS:
         return tuple(tensor_to_array(t) for t in proto.tensors)
-    if proto.type == kinds.GRAPH and graph_from_proto is not None:
+    if kind == kinds.GRAPH and graph_from_proto is not None:
         return graph_from_proto(proto.g)
-    if proto.type == kinds.TYPE_PROTO:
+    if kind == kinds.TYPE_PROTO:
         return OpaqueType.named(_type_text(proto.tp), proto.tp.SerializeToString(deterministic=True))
-    if proto.type == kinds.SPARSE_TENSOR:
+    if kind == kinds.SPARSE_TENSOR:
         return dense_array(proto.sparse_tensor)
-    raise ValueError(f"attribute {proto.name!r} is of the unsupported kind {kinds.AttributeType.Name(proto.type)}")
+    raise ValueError(f"attribute {proto.name!r} is of the unsupported kind {kinds.AttributeType.Name(kind)}")
 
 
 def _text(raw: bytes) -> str | bytes:
@@ -272,9 +272,4 @@ def _text(raw: bytes) -> str | bytes:
 
 def node_proto(op: str, domain: str, inputs: Sequence[str], outputs: Sequence[str]) -> onnx.NodeProto:
     """Return a bare protobuf node."""
-    proto = onnx.NodeProto()
-    proto.op_type = op
-    proto.domain = domain
-    proto.input.extend(inputs)
-    proto.output.extend(outputs)
-    return proto
+    return onnx.NodeProto(op_type=op, domain=domain, input=inputs, output=outputs)

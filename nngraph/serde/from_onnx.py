@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -72,8 +73,9 @@ def check_operators(opened: Opened) -> None:
     """
     version = next((o.version for o in opened.model.opset_import if o.domain in ("", "ai.onnx")), OPSET)
     problems: dict[str, list[str]] = {}
+    exists = functools.cache(onnx.defs.has)
     for node in _all_nodes(opened.model.graph):
-        if node.domain in ("", "ai.onnx") and not onnx.defs.has(node.op_type, version, ""):
+        if node.domain in ("", "ai.onnx") and not exists(node.op_type, version, ""):
             what = f"operator {node.op_type!r} does not exist in this opset; operators of your own need a domain"
             problems.setdefault(what, []).append(node.name or "".join(node.output[:1]))
     if problems:
@@ -191,9 +193,11 @@ class _Reader:
     # -- nodes ----------------------------------------------------------------------------------------------------
 
     def upgraded(self, proto: onnx.NodeProto) -> list[onnx.NodeProto]:
-        if proto.domain in ("", "ai.onnx") and proto.op_type == "Range":
+        if proto.domain not in ("", "ai.onnx"):
+            return [proto]
+        if proto.op_type == "Range":
             return self.with_scalars(proto)
-        if proto.domain not in ("", "ai.onnx") or self.version == OPSET:
+        if self.version == OPSET:
             return [proto]
         try:
             return upgrade_node(proto, self.version, self)
@@ -225,47 +229,51 @@ class _Reader:
                     self.scope[name] = graph.add_input(name, OpaqueType.named())  # so that the rest can be read
 
     def read_node(self, proto: onnx.NodeProto, graph: Graph, declared: Mapping[str, onnx.TypeProto]) -> None:
+        # Every access to a protobuf makes a new object, so nothing is asked twice.
+        op, names, scope = proto.op_type, list(proto.output), self.scope
         domain = "" if proto.domain == "ai.onnx" else proto.domain
-        missing = [n for n in proto.input if n and n not in self.scope]
+        inputs: list[Value | None] = []
+        missing = []
+        for name in proto.input:
+            inputs.append(scope.get(name) if name else None)
+            if name and inputs[-1] is None:
+                missing.append(name)
         if missing:
-            raise ValueError(f"{proto.op_type} uses {missing}, which nothing defines")
-        inputs = [self.scope[n] if n else None for n in proto.input]
-        formal = _formal_types(proto.op_type if not domain else "", inputs, proto)
-        scope = self.scope
+            raise ValueError(f"{op} uses {missing}, which nothing defines")
+        formal = _formal_types(op if not domain else "", inputs, proto)
         attributes: dict[str, Any] = {
             a.name: attribute_from_proto(a, domain, lambda g: self.graph(g, graph, scope, formal))
             for a in proto.attribute
         }
-        if proto.op_type == "Constant" and domain == "":
-            self.scope[proto.output[0]] = graph.add_constant(_constant(attributes), proto.output[0])
+        if op == "Constant" and domain == "":
+            scope[names[0]] = graph.add_constant(_constant(attributes), names[0])
             return
-        if not domain and not has_schema(proto.op_type):
-            raise ValueError(f"operator {proto.op_type!r} is not known to onnx {onnx.__version__}")
+        if not domain and not has_schema(op):
+            raise ValueError(f"operator {op!r} is not known to onnx {onnx.__version__}")
         while inputs and inputs[-1] is None:
             inputs.pop()
-        node = Node(proto.op_type, inputs, attributes, domain=domain, name=proto.name or proto.output[0])
-        types = self.types(node, proto, graph, declared)
-        names = [n or f"{node.name}.{k}" for k, n in enumerate(proto.output)]
-        outputs = graph.append(node, types, names).outputs
-        for name, output in zip(proto.output, outputs, strict=True):
+        node = Node(op, inputs, attributes, domain=domain, name=proto.name or names[0])
+        types = self.types(node, names, graph, declared)
+        given = [n or f"{node.name}.{k}" for k, n in enumerate(names)]
+        for name, output in zip(names, graph.append(node, types, given).outputs, strict=True):
             if name:
-                self.scope[name] = output
+                scope[name] = output
 
     def types(
-        self, node: Node, proto: onnx.NodeProto, graph: Graph, declared: Mapping[str, onnx.TypeProto]
+        self, node: Node, names: Sequence[str], graph: Graph, declared: Mapping[str, onnx.TypeProto]
     ) -> list[TensorType]:
-        node.outputs = tuple(Value(n, _UNKNOWN, graph) for n in proto.output)
+        node.outputs = tuple([Value(n, _UNKNOWN, graph) for n in names])
         try:
             inferred = infer_types(node)
         finally:
             node.outputs = ()
-        if len(inferred) < len(proto.output):
-            raise ValueError(f"{node.op_id} gives {len(inferred)} outputs, the node has {len(proto.output)}")
+        if len(inferred) < len(names):
+            raise ValueError(f"{node.op_id} gives {len(inferred)} outputs, the node has {len(names)}")
         types = []
-        for name, type in zip(proto.output, inferred, strict=False):
-            told = type_from_proto(declared[name], what=name) if name in declared else _UNKNOWN
-            joined = _joined(type, told)
-            types.append(self.named(joined, graph) if "?" in joined.shape else joined)
+        for name, type in zip(names, inferred, strict=False):
+            if name in declared:
+                type = _joined(type, type_from_proto(declared[name], what=name))
+            types.append(self.named(type, graph) if "?" in type.shape else type)
         return types
 
 
@@ -287,14 +295,14 @@ def _joined(inferred: TensorType, declared: TensorType) -> TensorType:
 
 def _formal_types(op: str, inputs: Sequence[Value | None], proto: onnx.NodeProto) -> list[TensorType | None]:
     """Return the types of the inputs of a loop's body, as far as the loop's inputs tell them."""
+    if op not in ("Loop", "Scan"):
+        return []
     types = [None if v is None else v.type for v in inputs]
     if op == "Loop":
         return [TensorType("int64", ()), TensorType("bool", ()), *types[2:]]
-    if op == "Scan":
-        scanned = next((a.i for a in proto.attribute if a.name == "num_scan_inputs"), 0)
-        states = len(types) - scanned
-        return [*types[:states], *(None if t is None or not t.rank else _without_axis(t) for t in types[states:])]
-    return []
+    scanned = next((a.i for a in proto.attribute if a.name == "num_scan_inputs"), 0)
+    states = len(types) - scanned
+    return [*types[:states], *(None if t is None or not t.rank else _without_axis(t) for t in types[states:])]
 
 
 def _without_axis(type: TensorType) -> TensorType:

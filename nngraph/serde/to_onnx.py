@@ -45,7 +45,7 @@ def to_proto(graph: Graph, opset_version: int | None = None) -> onnx.ModelProto:
         model.opset_import.add(domain=domain, version=graph.domains.get(domain, 1))
     for key, text in sorted(graph.metadata.items()):
         model.metadata_props.add(key=key, value=text)
-    model.graph.CopyFrom(_graph_to_proto(graph, opset))
+    _write_graph(model.graph, graph, opset)
     return model
 
 
@@ -68,14 +68,16 @@ def _choose_opset(graph: Graph, wanted: int | None) -> int:
     return max(floor, needed)
 
 
-def _graph_to_proto(graph: Graph, opset: int, outer: Mapping[Value, str] | None = None) -> onnx.GraphProto:
-    proto = onnx.GraphProto()
+def _write_graph(proto: onnx.GraphProto, graph: Graph, opset: int, outer: Mapping[Value, str] | None = None) -> None:
+    """Write a graph into an empty protobuf."""
     proto.name = graph.name
     # The body of a loop or branch knows values of the graphs around it by the names they have there.
     names = {**(outer or {}), **_serial_names(graph)}
 
     def body_to_proto(body: Graph) -> onnx.GraphProto:
-        return _graph_to_proto(body, opset, names)
+        written = onnx.GraphProto()
+        _write_graph(written, body, opset, names)
+        return written
 
     def name_of(value: Value | None) -> str:
         return "" if value is None else names.get(value, value.name)
@@ -87,20 +89,18 @@ def _graph_to_proto(graph: Graph, opset: int, outer: Mapping[Value, str] | None 
         proto.initializer.append(array_to_tensor(value.data, name_of(value)))
     for node in graph:
         outputs = [name_of(o) for o in node.outputs]
-        entry = node_proto(node.op, node.domain, [name_of(v) for v in node.inputs], outputs)
-        entry.name = node.name
+        inputs = [name_of(v) for v in node.inputs]
+        entry = proto.node.add(op_type=node.op, domain=node.domain, name=node.name, input=inputs, output=outputs)
         for key, attribute in sorted(node.attributes.items()):
             if not node.domain and not has_attribute(node.op, key, opset):
                 continue  # it has the default; the opset would be newer otherwise
             entry.attribute.append(attribute_to_proto(key, attribute, node.domain, body_to_proto))
         if node.origin.layer:
             entry.metadata_props.add(key="nngraph.layer", value=node.origin.layer)
-        proto.node.append(entry)
     for name, value in zip(graph.output_names, graph.outputs, strict=True):
         if name_of(value) != name:
             proto.node.append(node_proto("Identity", "", [name_of(value)], [name]))
         proto.output.add(name=name).type.CopyFrom(type_to_proto(value.type))
-    return proto
 
 
 def _serial_names(graph: Graph) -> dict[Value, str]:

@@ -109,18 +109,20 @@ def check_attributes(node: onnx.NodeProto, opset: int | None, where: str) -> Non
     standard = node.domain in ("", "ai.onnx")
     seen = set()
     for attribute in node.attribute:
-        check_name(attribute.name, f"an attribute of {where}")
-        here = f"{where}: attribute {attribute.name!r}"
-        if attribute.name in seen:
+        name = attribute.name
+        if name not in wanted:  # those of the schema have good names
+            check_name(name, f"an attribute of {where}")
+        here = f"{where}: attribute {name!r}"
+        if name in seen:
             raise refuse(here, "comes twice")
-        seen.add(attribute.name)
-        _check_kind(attribute, wanted.get(attribute.name), here)
+        seen.add(name)
+        _check_kind(attribute, wanted.get(name), here)
         if attribute.ref_attr_name:
             continue
         _check_content(attribute, here)
         if standard:
             _check_numbers(node.op_type, attribute, here)
-            if node.op_type == "Split" and attribute.name == "num_outputs" and attribute.i < len(node.output):
+            if name == "num_outputs" and node.op_type == "Split" and attribute.i < len(node.output):
                 raise refuse(here, f"is {attribute.i}, but the node has {len(node.output)} outputs")
 
 
@@ -143,7 +145,7 @@ def _check_kind(attribute: onnx.AttributeProto, wanted: int | None, where: str) 
         raise refuse(where, f"is of the kind {names.Name(kind)}, and the operator wants {names.Name(wanted)}")
     content = _CONTENT[kind]
     for field, _ in attribute.ListFields():
-        if field.name in _CONTENT.values() and field.name != content:
+        if field.name != content and field.name in _CONTENT.values():
             raise refuse(where, f"is of the kind {names.Name(kind)}, but holds {field.name!r}")
     if content in ("t", "g", "tp", "sparse_tensor") and not attribute.HasField(content) and not attribute.ref_attr_name:
         raise refuse(where, f"is of the kind {names.Name(kind)}, but holds nothing")

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 
 from nngraph import config
 
-__all__ = ["CAPS", "REPAIR", "Caps", "check_name", "check_text", "check_total", "listed", "readable", "refuse"]
+__all__ = [
+    "CAPS",
+    "REPAIR",
+    "Caps",
+    "are_plain",
+    "check_name",
+    "check_text",
+    "check_total",
+    "listed",
+    "readable",
+    "refuse",
+]
 
 REPAIR = "the file is damaged or hostile; get it again from its source"
 
@@ -64,6 +75,20 @@ def check_name(name: str | bytes, where: str, *, empty: bool = False) -> None:
         raise refuse(where, f"has a name of {len(name)} characters, {name[:20]!r}...; {CAPS.name} are allowed")
     if any(ord(c) < 32 or 127 <= ord(c) < 160 for c in name):
         raise refuse(where, f"has control characters in the name {name[:60]!r}")
+
+
+def are_plain(names: Iterable[str | bytes]) -> bool:
+    """Tell at a glance that :func:`check_name` has nothing to say about names, but that one may be empty.
+
+    Example:
+        >>> are_plain(["x", ""]), are_plain(["x", "a\\n"]), are_plain(["x", b"y"])
+        (True, False, False)
+    """
+    try:
+        joined = "".join(names)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return joined.isprintable() and len(joined) <= CAPS.name
 
 
 def check_text(text: str | bytes, where: str) -> str:

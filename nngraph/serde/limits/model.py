@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import onnx
 
 from nngraph.serde.limits.attributes import check_attributes, check_operands
-from nngraph.serde.limits.common import CAPS, check_name, check_text, listed, refuse
+from nngraph.serde.limits.common import CAPS, are_plain, check_name, check_text, listed, refuse
 from nngraph.serde.limits.tensors import check_sparse, check_tensor, check_type, constant_of
 
 __all__ = ["check_limits"]
@@ -128,19 +128,20 @@ class _Walk:
             raise refuse(where, f"has {self.nodes} nodes; {CAPS.nodes} are allowed")
         for node in nodes:
             here = _called(node)
-            _check_form(node, here)
-            for name in node.input:
-                check_name(name, f"an input of {here}", empty=True)
+            inputs, outputs = _check_form(node, here)
+            for name in inputs:
                 if name and not scope.defines(name):
                     raise _undefined(name, here, nodes)
             domain = "" if node.domain == "ai.onnx" else node.domain
-            check_attributes(node, self.opsets.get(domain), here)
+            attributes = node.attribute
+            if attributes:
+                check_attributes(node, self.opsets.get(domain), here)
             if not domain:
                 check_operands(node, scope.constant, here)
-            for attribute in node.attribute:
+            for attribute in attributes:
                 for graph in _graphs(attribute):
                     self.graph(graph, scope, f"the graph {attribute.name!r} of {here}")
-            for name in node.output:
+            for name in outputs:
                 if name in scope.names:
                     raise refuse(here, f"defines {name!r}, which is defined already: each value has one definition")
                 if name:
@@ -149,16 +150,22 @@ class _Walk:
                 _note_constant(node, scope)
 
 
-def _check_form(node: onnx.NodeProto, where: str) -> None:
-    check_name(node.name, where, empty=True)
-    check_name(node.op_type, f"the operator of {where}")
-    check_name(node.domain, f"the domain of {where}", empty=True)
-    if max(len(node.input), len(node.output)) > CAPS.values:
-        given = f"has {len(node.input)} inputs and {len(node.output)} outputs"
+def _check_form(node: onnx.NodeProto, where: str) -> tuple[list[str], list[str]]:
+    """Check what every node has; return the names of its inputs and outputs."""
+    inputs, outputs = list(node.input), list(node.output)
+    if max(len(inputs), len(outputs)) > CAPS.values:
+        given = f"has {len(inputs)} inputs and {len(outputs)} outputs"
         raise refuse(where, f"{given}; {CAPS.values} are allowed")
-    for name in node.output:
-        check_name(name, f"an output of {where}", empty=True)
-    _check_texts(node.metadata_props, where)
+    if not (node.op_type and are_plain((node.name, node.op_type, node.domain, *inputs, *outputs))):
+        check_name(node.name, where, empty=True)
+        check_name(node.op_type, f"the operator of {where}")
+        check_name(node.domain, f"the domain of {where}", empty=True)
+        for what, names in (("an input", inputs), ("an output", outputs)):
+            for name in names:
+                check_name(name, f"{what} of {where}", empty=True)
+    if node.metadata_props:
+        _check_texts(node.metadata_props, where)
+    return inputs, outputs
 
 
 def _graphs(attribute: onnx.AttributeProto) -> list[onnx.GraphProto]:
@@ -239,6 +246,8 @@ def _twice(names: Iterable[str]) -> list[str]:
 
 def _check_functions(model: onnx.ModelProto, opsets: dict[str, int]) -> None:
     """Check each function by itself, and that inlining them ends and stays small."""
+    if not model.functions:
+        return
     functions: dict[_FUNCTION, onnx.FunctionProto] = {}
     for function in model.functions:
         key = (function.domain, function.name, function.overload)

@@ -10,7 +10,7 @@ from onnx import TensorProto
 from nngraph.ir import numpy_dtype
 from nngraph.proto import dtype_from_onnx
 from nngraph.serde.external import check_location
-from nngraph.serde.limits.common import CAPS, check_name, check_text, check_total, refuse
+from nngraph.serde.limits.common import CAPS, are_plain, check_name, check_text, check_total, refuse
 
 __all__ = ["bits_of", "check_dims", "check_sparse", "check_tensor", "check_type", "constant_of", "stored_bytes"]
 
@@ -134,8 +134,10 @@ def check_type(proto: onnx.TypeProto, where: str, depth: int = 0) -> None:
                 raise refuse(where, f"has {len(tensor.shape.dim)} dimensions; {CAPS.rank} are allowed")
             check_dims(sizes, where)
             check_total(prod(sizes) * bits_of(dtype) // 8, where)
-            for dim in tensor.shape.dim:
-                check_name(dim.dim_param, f"a size of {where}", empty=True)
+            names = [dim.dim_param for dim in tensor.shape.dim]
+            if not are_plain(names):
+                for name in names:
+                    check_name(name, f"a size of {where}", empty=True)
 
 
 def check_dims(dims: object, where: str) -> None:

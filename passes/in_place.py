@@ -8,23 +8,21 @@ nothing but what computes its next value. That saves memory, and what is written
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from nngraph.ir import Graph, Node, Value
-from passes.liveness import VIEWS, bytes_of
+from passes.liveness import VIEWS
 
 __all__ = ["overwritable"]
+
+Question = tuple[set[Node], Node]
+"""Some nodes, and one: is it computed from all of them?"""
 
 _WRITERS = frozenset("Add Sub Mul Div".split())  # noqa: SIM905
 """Operators whose kernels may write over an operand of the result's size: each entry is read before it is written."""
 
 _READERS = _WRITERS | frozenset("Concat Max Sqrt".split())  # noqa: SIM905
 """Operators that may stand right before the writer: whatever a runtime fuses of both still goes entry by entry."""
-
-_NEAR = 64
-"""So many nodes are searched for the readers of a small tensor; for a large one, all that lie before the writer."""
-
-_LARGE = 1 << 20
 
 
 def overwritable(graph: Graph, state: Iterable[tuple[str, str | None]]) -> frozenset[str]:
@@ -50,32 +48,33 @@ def overwritable(graph: Graph, state: Iterable[tuple[str, str | None]]) -> froze
     inputs = {v.name: v for v in graph.inputs}
     outputs = dict(zip(graph.output_names, graph.outputs, strict=True))
     taken = Counter(graph.outputs)
-    return frozenset(
-        name
-        for name, out in state
-        if out is not None
-        and name in inputs
-        and taken[outputs[out]] == 1
-        and _may_overwrite(graph, inputs[name], outputs[out])
-    )
+    questions: dict[str, Question] = {}
+    for name, out in state:
+        if out is not None and name in inputs and taken[outputs[out]] == 1:
+            question = _question(graph, inputs[name], outputs[out])
+            if question is not None:
+                questions[name] = question
+    answers = _are_before(graph, list(questions.values()))
+    return frozenset(name for name, answer in zip(questions, answers, strict=True) if answer)
 
 
-def _may_overwrite(graph: Graph, old: Value, new: Value) -> bool:
+def _question(graph: Graph, old: Value, new: Value) -> Question | None:
+    """Return the nodes that must come before the one that writes the new value, or ``None`` if that is in vain."""
     writer = new.producer
     if writer is None or old.type != new.type or not old.type.is_static or old.is_output:
-        return False
+        return None
     views, readers = _readers(old)
     if any(v.is_output for v in views) or any(r.graph is not graph for r in readers):
-        return False
+        return None
     if writer in readers:
         whole = all(v.shape == new.shape for v in writer.inputs if v in views)
         if writer.domain or writer.op not in _WRITERS or not whole:
-            return False
+            return None
         readers.discard(writer)
     before = dict.fromkeys(v.producer for v in writer.inputs if v is not None and v.producer is not None)
     if any(node in readers and node.op not in _READERS for node in map(_behind_views, before)):
-        return False
-    return _all_before(readers, before, _NEAR if bytes_of(old) < _LARGE else len(graph))
+        return None
+    return readers, writer
 
 
 def _readers(value: Value) -> tuple[set[Value], set[Node]]:
@@ -98,20 +97,19 @@ def _behind_views(node: Node) -> Node:
     return node
 
 
-def _all_before(wanted: set[Node], start: Iterable[Node], limit: int) -> bool:
-    """Whether nodes are among those from which others are computed, as far as so many nodes tell."""
-    missing, seen, waiting = set(wanted), set(start), list(start)
-    for node in waiting:  # it grows
-        missing.discard(node)
-        if not missing:
-            return True
-        if len(seen) > limit:
-            return False
-        for value in node.inputs:
-            producer = value.producer if value is not None else None
-            if producer is not None and producer not in seen:
-                seen.add(producer)
-                waiting.append(producer)
-                if len(seen) > limit:
-                    break  # the vectors of a whole network may be joined here, and each of them asks
-    return not missing
+def _are_before(graph: Graph, questions: Sequence[Question]) -> list[bool]:
+    """Tell for each question whether the last node is computed from all the others.
+
+    One walk answers them all: from the end backwards, each node learns of its users which last nodes they lead to.
+    """
+    leads_to = dict[Node, int]()  # bit k for question k
+    for k, (_, last) in enumerate(questions):
+        leads_to[last] = leads_to.get(last, 0) | 1 << k
+    for node in reversed(graph):
+        found = leads_to.get(node, 0)
+        for output in node.outputs:
+            for user, _ in output.uses:
+                found |= leads_to.get(user, 0)
+        if found:
+            leads_to[node] = found
+    return [all(leads_to.get(node, 0) >> k & 1 for node in nodes) for k, (nodes, _) in enumerate(questions)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from nngraph.ir import Graph, Node, TensorType, Value
@@ -11,7 +12,7 @@ from nngraph.registry import COMPOSITE_DOMAIN, OpDef, lookup
 from nngraph.runtime.kernel_table import table
 from nngraph.schema import OPSET, schema_of
 
-__all__ = ["expand_composite", "expand_composites", "has_kernel", "legalize", "output_dtypes", "stand_ins"]
+__all__ = ["expand_composite", "expand_composites", "has_kernel", "is_legal", "legalize", "output_dtypes", "stand_ins"]
 
 
 def has_kernel(op: str, dtypes: Sequence[str | None], domain: str = "", device: str = "cpu") -> bool:
@@ -81,43 +82,46 @@ def legalize(graph: Graph, device: str = "cpu") -> int:
     node = graph.first
     while node is not None:
         count += sum(legalize(sub, device) for sub in node.subgraphs)
-        before = node.previous
-        if not _legalize_node(node, device):
+        before, remedy = node.previous, _remedy(node, device)
+        if remedy is None:
             node = node.next
             continue
+        remedy(node)
         count += 1
         # Look at what came in its place: it may need the same.
         node = graph.first if before is None else before.next
     return count
 
 
-def _legalize_node(node: Node, device: str) -> bool:
-    dtypes = [None if v is None else v.dtype for v in node.inputs]
+def is_legal(graph: Graph, device: str = "cpu") -> bool:
+    """Tell whether there is nothing to do for :func:`expand_composites` and :func:`legalize`."""
+    return all(n.domain != COMPOSITE_DOMAIN and _remedy(n, device) is None for n in graph.all_nodes())
+
+
+def _remedy(node: Node, device: str) -> Callable[[Node], None] | None:
+    """Return what makes a node executable, or ``None`` where that needs nothing."""
     if node.domain != "" or node.subgraphs:
-        return False
+        return None
     entry = lookup(node.op)
     if entry is not None and entry.expand_node is not None and _is_beyond(entry, node.attributes):
-        entry.expand_node(node)
-        return True
-    if not any(d is not None and _rare(d) for d in dtypes):
-        return False
+        return entry.expand_node
+    dtypes = [None if v is None else v.dtype for v in node.inputs]
+    if _WIDER.keys().isdisjoint(dtypes):
+        return None
     if device != "cpu":
         if has_kernel(node.op, dtypes, device=device):
-            return False
+            return None
         wide = stand_ins(node.op, dtypes, device)
         if "float64" not in dtypes and has_kernel(node.op, wide, device=device):
-            _compute_in(wide, node)
-            return True
+            return partial(_compute_in, wide)
         if has_kernel(node.op, dtypes):
-            return False
+            return None
     if entry is not None and entry.expand_node is not None and "float64" in dtypes:
-        entry.expand_node(node)
-        return True
+        return entry.expand_node
     wide = stand_ins(node.op, dtypes)
     if has_kernel(node.op, dtypes) or wide == dtypes:
-        return False
-    _compute_in(wide, node)
-    return True
+        return None
+    return partial(_compute_in, wide)
 
 
 def _is_beyond(entry: OpDef, attributes: Mapping[str, Any]) -> bool:
@@ -137,10 +141,6 @@ _WIDER = {
     "uint64": ("int64",),
 }
 """What stands in for a dtype that an operator has no kernel for, best first."""
-
-
-def _rare(dtype: str) -> bool:
-    return dtype in _WIDER
 
 
 def stand_ins(op: str, dtypes: Sequence[str | None], device: str = "cpu") -> list[str | None]:

@@ -13,7 +13,7 @@ from nngraph import config
 from nngraph.garbage import collection_paused
 from nngraph.ir import Graph, TensorType, fingerprint
 from nngraph.runtime.device import onnxruntime, provider_options, resolve_device, session_options
-from nngraph.runtime.kernels import expand_composites, legalize
+from nngraph.runtime.kernels import expand_composites, is_legal, legalize
 from nngraph.runtime.placement import capture_obstacles
 from nngraph.runtime.values import to_array, to_runtime
 from nngraph.serde import to_proto
@@ -150,9 +150,11 @@ class Session:
 @collection_paused()
 def _compile(graph: Graph, providers: list[tuple[str, dict[str, str]]], optimize: bool) -> Any:
     ort = onnxruntime()
-    graph = graph.clone()
-    expand_composites(graph)
-    legalize(graph, "cpu" if len(providers) == 1 else "cuda")
+    device = "cpu" if len(providers) == 1 else "cuda"
+    if not is_legal(graph, device):  # a graph that was lowered is
+        graph = graph.clone()
+        expand_composites(graph)
+        legalize(graph, device)
     options = session_options()
     # On CPU a training step is as fast without the runtime's two plans of memory and takes far less of it. One would lay
     # all tensors into one block, which fits badly. The other would give the memory of a tensor that is no longer needed

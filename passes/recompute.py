@@ -159,7 +159,8 @@ def _apply(graph: Graph, plan: _Plan) -> int:
         ]
         copies += _copy(graph, inside, dropped, nodes, position, late, small)
     # What only fed values that are now computed again would run all the same, and last: runtimes drop no dead nodes.
-    Dce().run(graph)
+    if copies:
+        Dce().run(graph)
     return copies
 
 

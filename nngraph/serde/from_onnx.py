@@ -112,9 +112,18 @@ class _Reader:
         self.version = version
         self.told = told
         self.problems: dict[str, list[str]] = {}
-        self.names = _all_names(model.graph)
-        self.dims = _all_dims(model.graph)
+        self.proto = model.graph
         self.scope: dict[str, Value] = {}
+
+    @functools.cached_property
+    def names(self) -> set[str]:
+        """Every name of a value; only few models need a fresh one."""
+        return _all_names(self.proto)
+
+    @functools.cached_property
+    def dims(self) -> set[str]:
+        """Every name of a size."""
+        return _all_dims(self.proto)
 
     # -- what an upgrade may ask ----------------------------------------------------------------------------------
 

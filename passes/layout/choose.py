@@ -27,12 +27,11 @@ def choose(forms: Forms) -> list[Node]:
         return []
     network = Network()
     places = {node: network.add_node() for node in forms.free}
-    for node, how in forms.free.items():
+    for node, place in places.items():
+        gain, recorded = forms.free[node].gain, forms.recorded[node]
         # Cutting the first edge puts the node into form 1, cutting the second into form 0.
-        zero = _SCALE * max(-how.gain, 0) + _PER_FLIP * (forms.recorded[node] == 0)
-        one = _SCALE * max(how.gain, 0) + _PER_FLIP * (forms.recorded[node] == 1)
-        network.add_edge(SOURCE, places[node], zero)
-        network.add_edge(places[node], SINK, one)
+        network.add_edge(SOURCE, place, _SCALE * max(-gain, 0) + _PER_FLIP * (recorded == 0))
+        network.add_edge(place, SINK, _SCALE * max(gain, 0) + _PER_FLIP * (recorded == 1))
     for source, members in _tensors(forms).items():
         _add_tensor(network, places, forms, source, members)
     _, ones = network.cut()
@@ -50,9 +49,9 @@ def _tensors(forms: Forms) -> dict[Value, list[Value]]:
 def _add_tensor(network: Network, places: dict[Node, int], forms: Forms, source: Value, members: list[Value]) -> None:
     """Charge one turn when any user wants the tensor in another form than its producer makes it."""
     producer = source.producer
-    moves = producer in forms.free and forms.free[producer].moves
-    made = places[producer] if moves else _SIDES[forms.form[source]]  # type: ignore[index]
-    wanted = dict.fromkeys(user for value in members for user in _users(places, forms, value))
+    how = None if producer is None else forms.free.get(producer)
+    made = _SIDES[forms.form[source]] if producer is None or how is None or not how.moves else places[producer]
+    wanted = dict.fromkeys([user for value in members for user in _users(places, forms, value)])
     wanted.pop(made, None)
     if not wanted:
         return

@@ -38,8 +38,7 @@ class Forms:
                 self._set(value, form)
                 self._spread()
         if self.free:
-            order = {node: k for k, node in enumerate(graph)}
-            self.free = dict(sorted(self.free.items(), key=lambda item: order[item[0]]))
+            self.free = {node: self.free[node] for node in graph if node in self.free}
 
     def source(self, value: Value) -> Value:
         """The value from which links made this one."""

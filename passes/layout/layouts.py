@@ -81,7 +81,7 @@ class Layouts(ABC):
 
 def again(node: Node, perm: Sequence[int] | None, op: Builder, inputs: list[Any], **changed: Any) -> Sequence[Value]:
     """Make the node once more, with some attributes changed; ``perm`` is what happens to its outputs' axes."""
-    types = [o.type if perm is None else o.type.with_shape(o.shape[k] for k in perm) for o in node.outputs]
+    types = [o.type if perm is None else o.type.with_shape([o.shape[k] for k in perm]) for o in node.outputs]
     attributes = {**node.attributes, **changed}
     made = op.node(node.op, inputs, _outputs=len(types), _domain=node.domain, _types=types, **attributes)
     return made if isinstance(made, tuple) else (made,)

@@ -84,9 +84,10 @@ class TransposeToReshape(LocalRule):
 def goes_into_matmul(node: Node) -> bool:
     """Whether a transpose swaps the last two axes for matrix products only, which take such an operand as it is."""
     perm = permutation(node)
-    swaps = len(perm) >= 2 and perm == (*range(len(perm) - 2), len(perm) - 1, len(perm) - 2)
+    if len(perm) < 2 or perm != (*range(len(perm) - 2), len(perm) - 1, len(perm) - 2) or node.output.is_output:
+        return False
     users = node.output.users
-    return swaps and bool(users) and not node.output.is_output and all(u.op_id in ("MatMul", "Gemm") for u in users)
+    return bool(users) and all(u.op_id in ("MatMul", "Gemm") for u in users)
 
 
 def permutation(node: Node) -> tuple[int, ...]:

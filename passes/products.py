@@ -7,6 +7,7 @@ while it packs its operands anyway.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 from nngraph.ir import Node, TensorType, Value
@@ -61,14 +62,39 @@ def _only_products(value: Value) -> bool:
     return not value.is_output and all(user.op_id in _PRODUCTS for user in value.users)
 
 
-class TurnInProduct(LocalRule):
+class _FactorRule(LocalRule):
+    """A rule that takes what made a factor into the product."""
+
+    roots = _PRODUCTS
+
+    def apply(self, node: Node, op: Builder) -> Result:
+        """Take up what can be of both factors."""
+        product = _Product.of(node)
+        if product is None:
+            return None
+        refusal: Refusal | None = None
+        found = False
+        for slot in range(len(product.factors)):
+            factor = self.take(product, slot, op)
+            if isinstance(factor, Refusal):
+                refusal = factor
+            elif factor is not None:
+                product.factors[slot] = factor
+                found = True
+        return product.build(op, node.output.type) if found else refusal
+
+    @abstractmethod
+    def take(self, product: _Product, slot: int, op: Builder) -> Value | Refusal | None:
+        """Return what takes a factor's place, the rest being noted in the product."""
+
+
+class TurnInProduct(_FactorRule):
     """``MatMul(a, Transpose(x, p)) = FusedMatMul(a, Transpose(x, p'), transB=1)``, likewise for a.
 
     Here p' is p with its last two entries swapped. It pays where p, but not p', moves the last axis of x, and where
     only products need the transpose.
     """
 
-    roots = _PRODUCTS
     operands = ("Transpose",)
     examples = (
         example(
@@ -84,32 +110,24 @@ class TurnInProduct(LocalRule):
         ),
     )
 
-    def apply(self, node: Node, op: Builder) -> Result:
-        product = _Product.of(node)
-        refusal: Refusal | None = None
-        found = False
-        for slot, factor in enumerate(product.factors if product is not None else ()):
-            made = factor.producer
-            if made is None or made.op_id != "Transpose" or permutation(made)[-2] != factor.ndim - 1:
-                continue
-            if not _only_products(factor):
-                refusal = Refusal("the transpose is needed otherwise", factor)
-                continue
-            assert product is not None and made.inputs[0] is not None
-            perm, x = _swapped(permutation(made)), made.inputs[0]
-            product.factors[slot] = x if perm == tuple(range(x.ndim)) else op.Transpose(x, perm=perm)
-            product.turned[slot] = not product.turned[slot]
-            found = True
-        if not found:
-            return refusal
-        assert product is not None
-        return product.build(op, node.output.type)
+    def take(self, product: _Product, slot: int, op: Builder) -> Value | Refusal | None:
+        """Leave the last two axes as they are."""
+        factor = product.factors[slot]
+        made = factor.producer
+        if made is None or made.op_id != "Transpose" or permutation(made)[-2] != factor.ndim - 1:
+            return None
+        if not _only_products(factor):
+            return Refusal("the transpose is needed otherwise", factor)
+        perm, x = _swapped(permutation(made)), made.inputs[0]
+        assert x is not None
+        product.turned[slot] = not product.turned[slot]
+        turned: Value = x if perm == tuple(range(x.ndim)) else op.Transpose(x, perm=perm)
+        return turned
 
 
-class FactorIntoProduct(LocalRule):
+class FactorIntoProduct(_FactorRule):
     """``MatMul(Transpose(x · c), b) = FusedMatMul(Transpose(x), b, alpha=c)`` for a number c, likewise on the right."""
 
-    roots = _PRODUCTS
     operands = ("Mul", "Transpose")
     examples = (
         example(
@@ -124,28 +142,21 @@ class FactorIntoProduct(LocalRule):
         ),
     )
 
-    def apply(self, node: Node, op: Builder) -> Result:
-        product = _Product.of(node)
-        refusal: Refusal | None = None
-        found = False
-        for slot, factor in enumerate(product.factors if product is not None else ()):
-            made = factor.producer
-            turn = made if made is not None and made.op_id == "Transpose" else None
-            scaled = factor if turn is None else turn.inputs[0]
-            assert product is not None and scaled is not None
-            number, x = _number_and_rest(scaled)
-            if x is None:
-                continue
-            if not _only_products(factor) or (turn is not None and any(u.op_id != "Transpose" for u in scaled.users)):
-                refusal = Refusal("the product with the number is needed otherwise", scaled)
-                continue
-            product.factors[slot] = x if turn is None else op.Transpose(x, perm=permutation(turn))
-            product.alpha *= number
-            found = True
-        if not found:
-            return refusal
-        assert product is not None
-        return product.build(op, node.output.type)
+    def take(self, product: _Product, slot: int, op: Builder) -> Value | Refusal | None:
+        """Multiply by the number at the end."""
+        factor = product.factors[slot]
+        made = factor.producer
+        turn = made if made is not None and made.op_id == "Transpose" else None
+        scaled = factor if turn is None else turn.inputs[0]
+        assert scaled is not None
+        number, x = _number_and_rest(scaled)
+        if x is None:
+            return None
+        if not _only_products(factor) or (turn is not None and any(u.op_id != "Transpose" for u in scaled.users)):
+            return Refusal("the product with the number is needed otherwise", scaled)
+        product.alpha *= number
+        turned: Value = x if turn is None else op.Transpose(x, perm=permutation(turn))
+        return turned
 
 
 class FactorOfProduct(LocalRule):

@@ -6,8 +6,9 @@ every operator of every step. They give nothing but the states, so a Scan that a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from passes.pattern import Attempt, trace_pattern
 from passes.rewrite import LocalRule, Refusal, Result, Rule, example
 
 __all__ = ["RULES"]
+
+T = TypeVar("T")
 
 
 def _cell(op: Any, write: Any, forget: Any, candidate: Any, read: Any, carried: Any) -> Any:
@@ -156,12 +159,9 @@ class ScanToLstm(LocalRule):
     )
 
     def apply(self, node: Node, op: Builder) -> Result:
-        body: Graph = node.attributes["body"]
-        recurrent = _recurrent_weights(body) if node.attributes["num_scan_inputs"] == 1 else None
-        if recurrent is None or _axes(node) != {0} or len(_directions(node)) != 1:
-            return None
-        if body.outputs[0].dtype != "float32":
-            return Refusal("the kernel is for float32 here", node.output)
+        recurrent = _of_cell(node, 1, _recurrent_weights)
+        if recurrent is None or isinstance(recurrent, Refusal):
+            return recurrent
         hidden, carried, stack = node.inputs
         projection = None if stack is None else _projection(stack)
         if hidden is None or carried is None or projection is None:
@@ -232,12 +232,9 @@ class ScanToGru(LocalRule):
     )
 
     def apply(self, node: Node, op: Builder) -> Result:
-        body: Graph = node.attributes["body"]
-        product = _gru_weights(body) if node.attributes["num_scan_inputs"] == 3 else None
-        if product is None or _axes(node) != {0} or len(_directions(node)) != 1:
-            return None
-        if body.outputs[0].dtype != "float32":
-            return Refusal("the kernel is for float32 here", node.output)
+        product = _of_cell(node, 3, _gru_weights)
+        if product is None or isinstance(product, Refusal):
+            return product
         hidden, *steps = (v for v in node.inputs if v is not None)
         stack = _whole(steps, axis=2)
         projection = None if stack is None else _projection(stack)
@@ -268,6 +265,15 @@ class ScanToGru(LocalRule):
         )
         state = op.Squeeze(last, _i64(0))
         return (state,) if len(node.outputs) == 1 else (state, op.Squeeze(sequence, _i64(1)))
+
+
+def _of_cell(node: Node, stacks: int, weights: Callable[[Graph], T | None]) -> T | Refusal | None:
+    """Return the weights of the cell that a Scan computes for the steps of so many stacks, all in one direction."""
+    body: Graph = node.attributes["body"]
+    found = weights(body) if node.attributes["num_scan_inputs"] == stacks else None
+    if found is None or _axes(node) != {0} or len(_directions(node)) != 1:
+        return None
+    return found if body.outputs[0].dtype == "float32" else Refusal("the kernel is for float32 here", node.output)
 
 
 def _axes(node: Node) -> set[int]:

@@ -80,7 +80,7 @@ class SumOfRows(LocalRule):
         if rows < _FEW_ROWS:
             return Refusal("there are few rows", x)
         if rows >= _MANY_ROWS and _is_turned_anyhow(x):
-            return op.ReduceSum(_turned(op, x), _i64(1), keepdims=0)
+            return op.ReduceSum(_turned(op, x), _i64(0, 2), keepdims=0)
         flat = x if x.ndim == 2 else op.Reshape(x, _i64(rows, int(x.shape[-1])))
         if rows * int(x.shape[-1]) < _LARGE or rows % _PARTS:
             return op.MatMul(np.ones(rows, numpy_dtype(x.dtype)), flat)
@@ -94,15 +94,22 @@ _LARGE, _PARTS = 1 << 20, 8
 
 
 class TurnOnce(LocalRule):
-    """``Gemm(a, g, transA=1) = (gᵀ a)ᵀ`` where several a are multiplied so with one tall g, which is turned once.
+    """``Gemm(a, g, transA=1) = aᵀ g`` where several tall products need a turned, ``(gᵀ a)ᵀ`` where several need g so.
 
-    The gradients of both kernels of a recurrent layer are such products over all rows of all steps. The runtime turns
-    the columns of its left operand anew for every block of the right one's; this way it only has rows to read.
+    The gradients of both kernels of a recurrent layer are such products with one g, those of the query, key and value
+    of a self-attention have one a. The runtime turns the columns of its left operand anew for every block of the right
+    one's; this way it only has rows to read.
     """
 
     roots = ("Gemm",)
     examples = (
         example(lambda *v: _products(*map(raw.Sign, v)), "float32[1024, 4]", "float32[1024, 2]", "float32[1024, 3]"),
+        example(
+            lambda a, *gs: (lambda x: tuple(raw.Gemm(x, raw.Sign(g), transA=1) for g in gs))(raw.Sign(a)),
+            "float32[1024, 4]",
+            "float32[1024, 2]",
+            "float32[1024, 3]",
+        ),
         example(
             lambda *v: _products(*v),
             "float32[512, 4]",
@@ -120,13 +127,18 @@ class TurnOnce(LocalRule):
 
     def apply(self, node: Node, op: Builder) -> Result:
         a, g = node.inputs[:2]
-        if g is None or not _turns_left(node) or g.dtype != "float32" or not g.type.is_static:
+        if a is None or g is None or not _turns_left(node) or g.dtype != "float32":
+            return None
+        if not a.type.is_static or not g.type.is_static:
             return None
         if int(g.shape[0]) < _MANY_ROWS:
             return Refusal("there are few rows", g)
-        if not _is_turned_anyhow(g):
-            return Refusal("it would be turned for one product", g)
-        return op.Transpose(op.MatMul(_turned(op, g), a), perm=(1, 0))
+        if _is_turned_anyhow(a):
+            return op.Reshape(op.MatMul(_turned(op, a), g), _i64(int(a.shape[1]), int(g.shape[1])))
+        if _is_turned_anyhow(g):
+            product = op.Reshape(op.MatMul(_turned(op, g), a), _i64(int(g.shape[1]), int(a.shape[1])))
+            return op.Transpose(product, perm=(1, 0))
+        return Refusal("it would be turned for one product", g)
 
 
 def _turns_left(node: Node) -> bool:
@@ -141,18 +153,18 @@ def _is_turned_anyhow(x: Value) -> bool:
     base = made.inputs[0] if made is not None and made.op_id == "Reshape" else x
     assert base is not None
     views = [base, *(u.output for u in base.users if u.op_id == "Reshape")]
-    uses = [(u, v) for v in views for u in v.users]
-    image = (1, prod(int(d) for d in x.shape[:-1]), x.shape[-1])  # what _turned begins with
-    return sum(u.output.shape == image or (_turns_left(u) and u.inputs[1] is v) for u, v in uses) > 1
+    matrix = (prod(int(d) for d in x.shape[:-1]), x.shape[-1])
+    users = (u for v in views if v.shape == matrix for u in v.users)
+    return sum(u.op_id == "Transpose" or _turns_left(u) for u in users) > 1
 
 
 def _turned(op: Builder, x: Value) -> Value:
-    """The columns of x as rows."""
+    """The columns of x as rows of one matrix in a batch of one."""
     columns = int(x.shape[-1])
     rows = prod(int(d) for d in x.shape[:-1])
-    # Between two reshapes the runtime does not take the transpose back into a product.
-    turned = op.Transpose(op.Reshape(x, _i64(1, rows, columns)), perm=(0, 2, 1))
-    result: Value = op.Reshape(turned, _i64(columns, rows))
+    turned = op.Transpose(x if x.ndim == 2 else op.Reshape(x, _i64(rows, columns)), perm=(1, 0))
+    # Behind a reshape the runtime does not take the transpose back into a product.
+    result: Value = op.Reshape(turned, _i64(1, columns, rows))
     return result
 
 

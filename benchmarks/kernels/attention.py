@@ -27,6 +27,7 @@ def cases() -> Iterator[Case]:
     yield from _softmax_gradient()
     yield from _gelu_gradient()
     yield from _shared_input()
+    yield from _weights_of_shared_input()
     yield from _wide_sum()
 
 
@@ -138,6 +139,23 @@ def _shared_input() -> Iterator[Case]:
     yield Case(group, "Gemm and Add", added, flops)
     yield Case(group, "Gemm adds the sum so far", chained, flops)
     yield Case(group, "one Gemm over Concat", joined, flops)
+
+
+def _weights_of_shared_input() -> Iterator[Case]:
+    x, gradients = _random(ROWS, WIDTH), [_random(ROWS, WIDTH, seed=s) for s in (2, 3, 4)]
+    group, flops = "weight gradients of three projections of one input", 6.0 * ROWS * WIDTH * WIDTH
+
+    def plain(g: Builder) -> list[str]:
+        left = g.input(x)
+        return [g("Concat", *(g("Gemm", left, g.input(v), transA=1) for v in gradients), axis=0)]
+
+    def turned_once(g: Builder) -> list[str]:
+        left = g.reshape(g("Transpose", g.input(x), perm=[1, 0]), 1, WIDTH, ROWS)
+        parts = [g.reshape(g("MatMul", left, g.input(v)), WIDTH, WIDTH) for v in gradients]
+        return [g("Concat", *parts, axis=0)]
+
+    yield Case(group, "Gemm transA, three times", plain, flops)
+    yield Case(group, "input turned once", turned_once, flops)
 
 
 def _wide_sum() -> Iterator[Case]:

@@ -42,10 +42,21 @@ def _alone(name: str, build: Callable[[Builder], Sequence[str]]) -> Case:
     return Case(name, name, build, canonical=None)
 
 
+def _first(results: list[np.ndarray]) -> np.ndarray:
+    """The only matrix of a batch."""
+    matrix: np.ndarray = results[0][0]
+    return matrix
+
+
 def _reorders(block: int) -> Iterator[Case]:
     x, last = _random(*SHAPE), _random(64, 32, 32, 32)
     for name, perm in (("NCHW→NHWC", [0, 2, 3, 1]), ("NHWC→NCHW", [0, 3, 1, 2]), ("NCHW→CNHW", [1, 0, 2, 3])):
         yield _alone(f"Transpose {name}", _one("Transpose", x, perm=perm))
+    rows = _random(3_200, 512)
+    yield Case("transpose of a matrix", "Transpose", _one("Transpose", rows, perm=[1, 0]))
+    yield Case(
+        "transpose of a matrix", "of a batch of one", _one("Transpose", rows[None], perm=[0, 2, 1]), canonical=_first
+    )
     kernel = _random(512, 512, 1, 1)
 
     def flat(g: Builder) -> list[str]:
@@ -187,10 +198,10 @@ def _kernels_of_a_cell() -> Iterator[Case]:
 
     def turned_once(g: Builder) -> list[str]:
         a, b, right = (g.input(v) for v in (x, h, g_all))
-        turned = g("Transpose", g.reshape(right, 1, rows, gates), perm=[0, 2, 1])
-        left = g.reshape(turned, gates, rows)
-        bias = g("ReduceSum", left, g.constant([1]), keepdims=0)
-        parts = [g("Transpose", g("MatMul", left, v), perm=[1, 0]) for v in (a, b)]
+        left = g.reshape(g("Transpose", right, perm=[1, 0]), 1, gates, rows)
+        bias = g("ReduceSum", left, g.constant([0, 2]), keepdims=0)
+        products = [g.reshape(g("MatMul", left, v), gates, width) for v in (a, b)]
+        parts = [g("Transpose", v, perm=[1, 0]) for v in products]
         return [g("Concat", *parts, g.reshape(bias, 1, gates), axis=0)]
 
     yield Case(group, "Gemm transA, twice", plain, flops)

@@ -27,6 +27,7 @@ PASSES: dict[str, str] = {
     "fold": "passes.fold:Fold",
     "fuse": "passes.fusion:Fuse",
     "kernels": "passes.kernels:Kernels",
+    "loops": "passes.layout:Loops",
     "lower": "passes.lowering:Lower",
     "recompute": "passes.recompute:Recompute",
     "simplify": "passes.simplify:Simplify",

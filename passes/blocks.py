@@ -16,7 +16,7 @@ from nngraph.ir import Graph, Node, TensorType, Value
 from passes.build import Builder
 from passes.simplify.transposes import permutation
 
-__all__ = ["NCHWC", "block_size", "from_blocks", "kernel_in_blocks", "to_blocks"]
+__all__ = ["NCHWC", "block_size", "from_blocks", "kernel_in_blocks", "pixels_of", "rows_of", "to_blocks"]
 
 NCHWC = "com.microsoft.nchwc"
 
@@ -50,6 +50,26 @@ def from_blocks(op: Builder, x: Value) -> Value:
     """Bring an image back from the blocked layout."""
     value: Value = op.node("ReorderOutput", [x], _domain=NCHWC, _types=[x.type], channels=x.shape[1])
     return value
+
+
+def rows_of(op: Builder, x: Value) -> Value:
+    """Bring an image back from the blocked layout with its channels last: (batch, height, width, channels)."""
+    batch, channels, height, width = x.shape
+    last = x.type.with_shape((batch, height, width, channels))
+    value: Value = op.node("ReorderOutput", [x], _domain=NCHWC, _types=[last], channels=channels, channels_last=1)
+    return value
+
+
+def pixels_of(x: Value) -> Value | None:
+    """Return the blocked image whose pixels are the rows of a tensor, one after the other, if there is one."""
+    source: Value | None = x
+    while source is not None and source.producer is not None and source.producer.op_id == "Reshape":
+        source = source.producer.inputs[0]
+    made = source.producer if source is not None else None
+    if made is None or made.op_id != f"{NCHWC}::ReorderOutput" or not made.attributes.get("channels_last", 0):
+        return None
+    image = made.inputs[0]
+    return image if image is not None and image.type.is_static and x.shape[-1] == image.shape[1] else None
 
 
 def kernel_in_blocks(op: Builder, w: Value, block: int) -> Value:

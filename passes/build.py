@@ -12,7 +12,7 @@ from nngraph.ir import Node, TensorType, Value, broadcast_shapes, numpy_dtype
 from passes.base import infer_node
 from passes.traits import BROADCASTING, COMPARISONS, UNARY
 
-__all__ = ["Builder", "output_types", "replace_value", "splat", "take_names"]
+__all__ = ["Builder", "beside", "output_types", "replace_value", "splat", "take_names"]
 
 _KEEPS_DTYPE = UNARY - {"Cast", "IsInf", "IsNaN"}
 _SIMPLE = BROADCASTING - COMPARISONS - {"Where", "Clip", "PRelu", "Pow", "BitShift"}
@@ -131,6 +131,14 @@ class Builder:
         for node in reversed(self.created):
             self.graph.erase(node)
         self.created.clear()
+
+
+def beside(value: Value, by: str) -> Builder:
+    """Return a builder whose nodes stand where a value is known: outside of a loop that reads it from there."""
+    assert value.graph is not None
+    anchor = value.graph.first if value.producer is None else value.producer.next
+    assert anchor is not None
+    return Builder(anchor, by)
 
 
 def replace_value(old: Value, new: Value, builder: Builder) -> Value:

@@ -14,9 +14,9 @@ import numpy as np
 from nngraph.ir import Graph, Node, Value, numpy_dtype
 from nngraph.ops import raw
 from passes.base import Pass
+from passes.blocks import from_blocks, pixels_of
 from passes.build import Builder
 from passes.products import RULES as PRODUCTS
-from passes.recurrent import RULES as RECURRENT
 from passes.rewrite import LocalRule, Refusal, Result, Rule, example, rewrite
 from passes.simplify.reductions import axes_of
 from passes.simplify.transposes import goes_into_matmul, permutation
@@ -79,7 +79,7 @@ class SumOfRows(LocalRule):
         rows = prod(int(d) for d in x.shape[:-1])
         if rows < _FEW_ROWS:
             return Refusal("there are few rows", x)
-        if rows >= _MANY_ROWS and _is_turned_anyhow(x):
+        if rows >= _MANY_ROWS and _turnings(x) > 1:
             return op.ReduceSum(_turned(op, x), _i64(0, 2), keepdims=0)
         flat = x if x.ndim == 2 else op.Reshape(x, _i64(rows, int(x.shape[-1])))
         if rows * int(x.shape[-1]) < _LARGE or rows % _PARTS:
@@ -133,12 +133,13 @@ class TurnOnce(LocalRule):
             return None
         if int(g.shape[0]) < _MANY_ROWS:
             return Refusal("there are few rows", g)
-        if _is_turned_anyhow(a):
+        left, right = _turnings(a), _turnings(g)
+        if max(left, right) < 2:
+            return Refusal("it would be turned for one product", g)
+        if left > right:
             return op.Reshape(op.MatMul(_turned(op, a), g), _i64(int(a.shape[1]), int(g.shape[1])))
-        if _is_turned_anyhow(g):
-            product = op.Reshape(op.MatMul(_turned(op, g), a), _i64(int(g.shape[1]), int(a.shape[1])))
-            return op.Transpose(product, perm=(1, 0))
-        return Refusal("it would be turned for one product", g)
+        product = op.Reshape(op.MatMul(_turned(op, g), a), _i64(int(g.shape[1]), int(a.shape[1])))
+        return op.Transpose(product, perm=(1, 0))
 
 
 def _turns_left(node: Node) -> bool:
@@ -147,21 +148,30 @@ def _turns_left(node: Node) -> bool:
     return node.op_id == "Gemm" and len(node.inputs) == 2 and plain and bool(node.attributes.get("transA"))
 
 
-def _is_turned_anyhow(x: Value) -> bool:
-    """Whether two products are better off with a tensor's rows turned into columns, or were already."""
+def _turnings(x: Value) -> int:
+    """Return how many nodes turn, or are better off with, a tensor's rows turned into columns.
+
+    What comes from blocks is arranged anew in any case, and counts as two.
+    """
     made = x.producer
     base = made.inputs[0] if made is not None and made.op_id == "Reshape" else x
     assert base is not None
     views = [base, *(u.output for u in base.users if u.op_id == "Reshape")]
     matrix = (prod(int(d) for d in x.shape[:-1]), x.shape[-1])
     users = (u for v in views if v.shape == matrix for u in v.users)
-    return sum(u.op_id == "Transpose" or _turns_left(u) for u in users) > 1
+    arranged = 0 if pixels_of(x) is None else 2
+    return arranged + sum(u.op_id == "Transpose" or _turns_left(u) for u in users)
 
 
 def _turned(op: Builder, x: Value) -> Value:
     """The columns of x as rows of one matrix in a batch of one."""
     columns = int(x.shape[-1])
     rows = prod(int(d) for d in x.shape[:-1])
+    image = pixels_of(x)
+    if image is not None and image.shape[2] == 1:
+        steps = op.Reshape(from_blocks(op, image), _i64(int(image.shape[0]), columns, int(image.shape[3])))
+        from_image: Value = op.Reshape(op.Transpose(steps, perm=(1, 0, 2)), _i64(1, columns, rows))
+        return from_image
     turned = op.Transpose(x if x.ndim == 2 else op.Reshape(x, _i64(rows, columns)), perm=(1, 0))
     # Behind a reshape the runtime does not take the transpose back into a product.
     result: Value = op.Reshape(turned, _i64(1, columns, rows))
@@ -211,4 +221,4 @@ class FewerAxes(LocalRule):
         return op.Reshape(turned, _i64(*(int(d) for d in node.output.shape)))
 
 
-RULES: tuple[Rule, ...] = (SumOfRows(), TurnOnce(), FewerAxes(), *PRODUCTS, *RECURRENT)
+RULES: tuple[Rule, ...] = (SumOfRows(), TurnOnce(), FewerAxes(), *PRODUCTS)

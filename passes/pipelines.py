@@ -8,7 +8,7 @@ from passes.dce import Dce
 from passes.fold import Fold
 from passes.fusion import Fuse
 from passes.kernels import Kernels
-from passes.layout import Blocks, Transposes
+from passes.layout import Blocks, Loops, Transposes
 from passes.lowering import Lower
 from passes.simplify import Simplify
 from passes.unroll import Unroll
@@ -63,4 +63,5 @@ def pipeline(target: str = "cpu", level: int = 2, *, unroll: int = 0) -> list[Pa
         whole *= 2
     whole += flat  # after all that is cheaper to do once than for every step
     # Last, for the machine at hand: from here on the memory of some tensors is not in the order of their axes.
-    return [*whole, Blocks(), Kernels(), *clean] if target == "cpu" else whole
+    # Kernels come after the loops: they turn what leaves those for the gradients of weights.
+    return [*whole, Blocks(), Loops(), Kernels(), *clean] if target == "cpu" else whole

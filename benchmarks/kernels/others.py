@@ -30,6 +30,7 @@ def cases(block: int) -> Iterator[Case]:
     yield from _products()
     yield from _kernels_of_a_cell()
     yield from _embeddings()
+    yield from _steps_of_a_cell(block)
     yield from _recurrent()
     yield from _updates()
 
@@ -222,6 +223,27 @@ def _embeddings() -> Iterator[Case]:
 
     yield Case(group, "ScatterND, add", scatter_nd)
     yield Case(group, "ScatterElements, add", scatter_elements)
+
+
+def _steps_of_a_cell(block: int) -> Iterator[Case]:
+    """The product that a recurrent layer computes in each of its steps."""
+    rows, width, gates = 32, 128, 512
+    h, u, z = _random(rows, width), _random(width, gates), _random(rows, gates)
+    group, flops = f"product of a cell's step, {rows} rows, {width}→{gates}", 2.0 * rows * width * gates
+    yield Case(group, "Gemm", _one("Gemm", h, u, z), flops)
+    if not block:
+        return
+    image, added = (v.reshape(rows, -1, block).transpose(1, 0, 2).copy().reshape(1, -1, 1, rows) for v in (h, z))
+    kernel = u.reshape(width // block, block, gates // block, block).transpose(2, 0, 1, 3).copy()
+
+    def blocked(g: Builder) -> list[str]:
+        inputs = [g.input(image), g.input(kernel.reshape(gates, width, 1, 1)), "", g.input(added)]
+        return [g("Conv", *inputs, domain=NCHWC, kernel_shape=[1, 1])]
+
+    def rows_of(results: list[np.ndarray]) -> np.ndarray:
+        return results[0].reshape(-1, rows, block).transpose(1, 0, 2).reshape(rows, gates)
+
+    yield Case(group, "blocked Conv", blocked, flops, canonical=rows_of)
 
 
 def _recurrent() -> Iterator[Case]:

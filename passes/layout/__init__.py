@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from passes.layout.blocked import Blocks
+from passes.layout.sequences import Loops
 from passes.layout.transposes import Transposes
 
-__all__ = ["Blocks", "Transposes"]
+__all__ = ["Blocks", "Loops", "Transposes"]

@@ -20,9 +20,7 @@ from passes.base import Pass
 from passes.blocks import NCHWC, block_size, from_blocks, kernel_in_blocks, to_blocks
 from passes.build import Builder
 from passes.layout.blocked_rules import RULES
-from passes.layout.choose import choose
-from passes.layout.flip import flip_nodes
-from passes.layout.forms import Forms
+from passes.layout.flip import move
 from passes.layout.layouts import Free, Layouts, again
 from passes.liveness import bytes_of
 from passes.rewrite import rewrite
@@ -61,14 +59,7 @@ class Blocks(Pass):
         block = block_size()
         if block is None:
             return 0
-        return self._move(graph, Blocked(block)) + rewrite(graph, RULES)
-
-    def _move(self, graph: Graph, layouts: Layouts) -> int:
-        moved = sum(self._move(sub, layouts) for sub in graph.subgraphs)
-        forms = Forms(graph, layouts)
-        chosen = choose(forms)
-        flip_nodes(forms, chosen)
-        return moved + len(chosen)
+        return move(graph, Blocked(block)) + rewrite(graph, RULES)
 
 
 class Blocked(Layouts):

@@ -21,12 +21,12 @@ __all__ = ["RULES"]
 _CONV = (f"{NCHWC}::Conv",)
 
 
-def _inner_conv(x: Value | None) -> Node | Refusal | None:
-    """Return the blocked convolution that made a tensor for one user and does nothing else yet."""
+def _inner_conv(x: Value | None, inputs: int = 3) -> Node | Refusal | None:
+    """Return the blocked convolution that made a tensor for one user, has no activation, and at most so many inputs."""
     made = x.producer if x is not None else None
     if x is None or made is None or made.op_id not in _CONV or "activation" in made.attributes:
         return None
-    if len(made.inputs) > 3:
+    if len(made.inputs) > inputs:
         return None
     return Refusal("the convolution's result is used elsewhere", x) if len(x.uses) > 1 or x.is_output else made
 
@@ -38,13 +38,13 @@ def _conv(node: Node, op: Builder, inputs: list[Any], attributes: dict[str, Any]
 
 
 class ActivationIntoConv(LocalRule):
-    """``Relu(Conv(x, w)) = Conv(x, w, activation="Relu")`` in the blocked layout, and so for Clip."""
+    """``Relu(Conv(x, w)) = Conv(x, w, activation="Relu")`` in the blocked layout, and so for other activations."""
 
-    roots = ("Relu", "Clip")
+    roots = ("Clip", "Relu", "Sigmoid", "Tanh")
     operands = _CONV
 
     def apply(self, node: Node, op: Builder) -> Result:
-        made = _inner_conv(node.inputs[0])
+        made = _inner_conv(node.inputs[0], inputs=4)
         if not isinstance(made, Node):
             return made
         attributes = {**made.attributes, "activation": node.op}
@@ -68,8 +68,8 @@ class ShiftIntoConv(LocalRule):
             return None
         if node.attributes.get("group", 1) != w.shape[0]:
             return None
-        made = _inner_conv(x)
-        if not isinstance(made, Node) or len(made.inputs) > 2:
+        made = _inner_conv(x, inputs=2)
+        if not isinstance(made, Node):
             return made if isinstance(made, Refusal) else None
         more = {k: v for k, v in node.attributes.items() if k.startswith("activation")}
         return _conv(node, op, [*made.inputs, node.inputs[2]], {**made.attributes, **more})
@@ -87,10 +87,15 @@ class SumIntoConv(LocalRule):
             return None
         for x, y in ((a, b), (b, a)):
             made = _inner_conv(x)
-            if isinstance(made, Node) and y.producer is not None and len(y.uses) == 1 and not y.is_output:
+            if isinstance(made, Node) and _may_be_written(y, node) and len(y.uses) == 1 and not y.is_output:
                 inputs = [*made.inputs, *[None] * (3 - len(made.inputs)), y]
                 return _conv(node, op, inputs, dict(made.attributes))
         return None
+
+
+def _may_be_written(y: Value, node: Node) -> bool:
+    """Whether the sum may take a tensor's place, or, of what a loop hands to its step, costs no more than a copy."""
+    return y.producer is not None or (y.graph is node.graph and y.graph is not None and y.graph.parent is not None)
 
 
 class ProductIntoConv(LocalRule):

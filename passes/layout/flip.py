@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nngraph.ir import Node, Value
+from nngraph.ir import Graph, Node, Value
 from passes.build import Builder, take_names
+from passes.layout.choose import choose
 from passes.layout.forms import Forms
+from passes.layout.layouts import Layouts
 
-__all__ = ["flip_nodes"]
+__all__ = ["flip_nodes", "move"]
+
+
+def move(graph: Graph, layouts: Layouts) -> int:
+    """Choose between two layouts in a graph and its subgraphs, and carry it out; return how many operators moved."""
+    moved = sum(move(sub, layouts) for sub in graph.subgraphs)
+    forms = Forms(graph, layouts)
+    chosen = choose(forms)
+    flip_nodes(forms, chosen)
+    return moved + len(chosen)
 
 
 def flip_nodes(forms: Forms, chosen: Sequence[Node]) -> None:

@@ -15,10 +15,11 @@ from passes.build import Builder
 from passes.fusion import RULES as FUSIONS
 from passes.kernels import RULES as KERNELS
 from passes.pattern import makers
+from passes.recurrent import RULES as OPERATORS
 from passes.rewrite import Example, Refusal, Rule, rewrite
 from passes.simplify import RULES as SIMPLIFICATIONS
 
-RULES: dict[str, Rule] = {rule.name: rule for rule in (*SIMPLIFICATIONS, *FUSIONS, *KERNELS)}
+RULES: dict[str, Rule] = {rule.name: rule for rule in (*SIMPLIFICATIONS, *FUSIONS, *KERNELS, *OPERATORS)}
 EXAMPLES = [(name, k) for name, rule in RULES.items() for k in range(len(rule.examples))]
 
 
@@ -90,4 +91,4 @@ def test_a_rule_states_its_equation(name: str) -> None:
 
 
 def test_names_are_unique() -> None:
-    assert len(RULES) == len(SIMPLIFICATIONS) + len(FUSIONS) + len(KERNELS)
+    assert len(RULES) == len(SIMPLIFICATIONS) + len(FUSIONS) + len(KERNELS) + len(OPERATORS)

@@ -32,6 +32,8 @@ class OpDef:
         random: whether two equal nodes may differ (never merged or folded).
         beyond_runtime: tells from a node's attributes that the runtime computes it in no dtype, although the operator
             has a kernel; then ``expand`` takes its place always.
+        safe_form: returns what replaces a node that runtimes with several threads may compute wrongly on a CPU, and
+            ``None`` for any other.
     """
 
     name: str
@@ -43,6 +45,7 @@ class OpDef:
     expand_node: Callable[[Any], None] | None = None
     random: bool = False
     beyond_runtime: Callable[[Any], bool] | None = None
+    safe_form: Callable[[Any], Callable[[Any], None] | None] | None = None
 
     @property
     def op_id(self) -> str:

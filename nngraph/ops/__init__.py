@@ -9,6 +9,7 @@ from nngraph.ops import (
     linalg,
     nn,
     numpy,
+    scatter_forms,
     vjp_activations,
     vjp_attention,
     vjp_cache,

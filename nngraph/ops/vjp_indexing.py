@@ -22,8 +22,8 @@ __all__: list[str] = []
 def gather_gradient(g: Any, indices: Any, axis: int, sizes: Sequence[Any], like: Any = None) -> Any:
     """Return the gradient of ``Gather(x, indices, axis)`` for x of these sizes (each an int64 vector of length 1).
 
-    Rows are added by ScatterND into zeros, ten times faster than ScatterElements; another axis is moved to the front
-    and back.
+    Rows are added by ScatterND into zeros (``scatter_forms`` says what becomes of it on CPUs); another axis is moved to
+    the front and back.
     """
     width = rank(indices)
     block = list(range(axis, axis + width))

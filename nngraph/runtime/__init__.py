@@ -2,7 +2,7 @@
 
 from nngraph.runtime.device import onnxruntime, resolve_device
 from nngraph.runtime.eager import run_node
-from nngraph.runtime.kernels import expand_composite, expand_composites, has_kernel, legalize
+from nngraph.runtime.kernels import expand_composite, expand_composites, expand_unsafe, has_kernel, legalize
 from nngraph.runtime.session import Session, clear_sessions
 from nngraph.runtime.state import BoundCall, BoundStep, Cell, Group
 from nngraph.runtime.tables import Tables, fit_on
@@ -17,6 +17,7 @@ __all__ = [
     "clear_sessions",
     "expand_composite",
     "expand_composites",
+    "expand_unsafe",
     "fit_on",
     "has_kernel",
     "legalize",

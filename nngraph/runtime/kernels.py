@@ -12,7 +12,16 @@ from nngraph.registry import COMPOSITE_DOMAIN, OpDef, lookup
 from nngraph.runtime.kernel_table import table
 from nngraph.schema import OPSET, schema_of
 
-__all__ = ["expand_composite", "expand_composites", "has_kernel", "is_legal", "legalize", "output_dtypes", "stand_ins"]
+__all__ = [
+    "expand_composite",
+    "expand_composites",
+    "expand_unsafe",
+    "has_kernel",
+    "is_legal",
+    "legalize",
+    "output_dtypes",
+    "stand_ins",
+]
 
 
 def has_kernel(op: str, dtypes: Sequence[str | None], domain: str = "", device: str = "cpu") -> bool:
@@ -71,12 +80,30 @@ def expand_composite(node: Node) -> None:
     entry.expand_node(node)
 
 
+def expand_unsafe(graph: Graph) -> int:
+    """Replace each node that a CPU's threads may compute wrongly by a form that is safe; return how many there were."""
+    count = 0
+    for node in graph:
+        count += sum(expand_unsafe(sub) for sub in node.subgraphs)
+        safe = _safe_form(node)
+        if safe is not None:
+            safe(node)
+            count += 1
+    return count
+
+
+def _safe_form(node: Node) -> Callable[[Node], None] | None:
+    entry = lookup(node.op, node.domain)
+    return None if entry is None or entry.safe_form is None else entry.safe_form(node)
+
+
 def legalize(graph: Graph, device: str = "cpu") -> int:
     """Make every node executable, in place; return how many nodes changed.
 
     A float64 node that the runtime cannot compute in double precision (``Conv``, for one) is written in another form
     where the registry has one for it. A node of any other dtype without a kernel computes in a wider one between casts.
-    With ``device="cuda"`` that is tried for the GPU first; what has no kernel there stays for the CPU.
+    With ``device="cuda"`` that is tried for the GPU first; what has no kernel there stays for the CPU. On the CPU, what
+    its threads may compute wrongly is written in a form that is safe.
     """
     count = 0
     node = graph.first
@@ -103,6 +130,9 @@ def _remedy(node: Node, device: str) -> Callable[[Node], None] | None:
     if node.domain != "" or node.subgraphs:
         return None
     entry = lookup(node.op)
+    safe = _safe_form(node) if device == "cpu" else None
+    if safe is not None:
+        return safe
     if entry is not None and entry.expand_node is not None and _is_beyond(entry, node.attributes):
         return entry.expand_node
     dtypes = [None if v is None else v.dtype for v in node.inputs]

@@ -61,7 +61,7 @@ def rows_of(op: Builder, x: Value) -> Value:
 
 
 def pixels_of(x: Value) -> Value | None:
-    """Return the blocked image whose pixels are the rows of a tensor, one after the other, if there is one."""
+    """Return the blocked images of height 1 whose pixels are a tensor's rows, one after the other, if it has any."""
     source: Value | None = x
     while source is not None and source.producer is not None and source.producer.op_id == "Reshape":
         source = source.producer.inputs[0]
@@ -69,7 +69,9 @@ def pixels_of(x: Value) -> Value | None:
     if made is None or made.op_id != f"{NCHWC}::ReorderOutput" or not made.attributes.get("channels_last", 0):
         return None
     image = made.inputs[0]
-    return image if image is not None and image.type.is_static and x.shape[-1] == image.shape[1] else None
+    if image is None or not image.type.is_static or image.shape[2] != 1:
+        return None
+    return image if x.shape[-1] == image.shape[1] else None
 
 
 def kernel_in_blocks(op: Builder, w: Value, block: int) -> Value:

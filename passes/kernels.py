@@ -168,7 +168,7 @@ def _turned(op: Builder, x: Value) -> Value:
     columns = int(x.shape[-1])
     rows = prod(int(d) for d in x.shape[:-1])
     image = pixels_of(x)
-    if image is not None and image.shape[2] == 1:
+    if image is not None:
         steps = op.Reshape(from_blocks(op, image), _i64(int(image.shape[0]), columns, int(image.shape[3])))
         from_image: Value = op.Reshape(op.Transpose(steps, perm=(1, 0, 2)), _i64(1, columns, rows))
         return from_image

@@ -54,6 +54,8 @@ class Loops(Pass):
 
     def run(self, graph: Graph) -> int:
         """Replace loops, move others to the blocks with what lies between them; return how many changes that took."""
+        if not any(node.op_id == "Scan" for node in graph.all_nodes()):
+            return 0
         changes, block = rewrite(graph, OPERATORS), block_size()
         if block is not None:
             changes += move(graph, Sequences(block)) + rewrite(graph, (ProductOfPixels(), *PARTS, *RULES))

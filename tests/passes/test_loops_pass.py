@@ -280,3 +280,19 @@ def test_steps_that_no_product_made_are_split_for_all_steps() -> None:
     assert [n.graph is graph for n in graph.all_nodes() if n.op == "Split"] == [True]
     scan = next(n for n in graph if n.op == "Scan")
     assert scan.attributes["scan_input_directions"] == (1, 1)
+
+
+def test_products_of_the_pixels_of_higher_images_stay_products() -> None:
+    def fn(image: Any, kernel: Any, x: Any, h: Any, w: Any) -> Any:
+        y = raw.Transpose(raw.Conv(image, kernel, pads=(1, 1, 1, 1)), perm=(0, 2, 3, 1))
+        rows = raw.Reshape(y, np.array([1024, 32], np.int64))
+        return raw.Gemm(rows, w), raw.Gemm(rows, rows, transA=1), plain(x, h, w)[0]
+
+    types = "float32[4, 32, 16, 16]", "float32[32, 32, 3, 3]", STEPS, STATE, WEIGHTS
+    graph = example(fn, *types).graph()
+    wanted = zoo.run(graph)
+    PassManager(pipeline("cpu")).run(graph)
+    for name, result in zoo.run(graph).items():
+        np.testing.assert_allclose(result, wanted[name], rtol=1e-3, atol=1e-4 * np.abs(wanted[name]).max())
+    ops = Counter(n.op for n in graph.all_nodes())
+    assert (ops["Gemm"] + ops["MatMul"], ops["Conv"]) == (2, 2)

@@ -85,15 +85,14 @@ def expand_unsafe(graph: Graph) -> int:
     count = 0
     for node in graph:
         count += sum(expand_unsafe(sub) for sub in node.subgraphs)
-        safe = _safe_form(node)
+        safe = _safe_form(node, lookup(node.op, node.domain))
         if safe is not None:
             safe(node)
             count += 1
     return count
 
 
-def _safe_form(node: Node) -> Callable[[Node], None] | None:
-    entry = lookup(node.op, node.domain)
+def _safe_form(node: Node, entry: OpDef | None) -> Callable[[Node], None] | None:
     return None if entry is None or entry.safe_form is None else entry.safe_form(node)
 
 
@@ -130,7 +129,7 @@ def _remedy(node: Node, device: str) -> Callable[[Node], None] | None:
     if node.domain != "" or node.subgraphs:
         return None
     entry = lookup(node.op)
-    safe = _safe_form(node) if device == "cpu" else None
+    safe = _safe_form(node, entry) if device == "cpu" else None
     if safe is not None:
         return safe
     if entry is not None and entry.expand_node is not None and _is_beyond(entry, node.attributes):

@@ -156,9 +156,9 @@ def _compile(graph: Graph, providers: list[tuple[str, dict[str, str]]], optimize
         expand_composites(graph)
         legalize(graph, device)
     options = session_options()
-    # On CPU a training step is as fast without the runtime's two plans of memory and takes far less of it. One would lay
-    # all tensors into one block, which fits badly. The other would give the memory of a tensor that is no longer needed
-    # to a later one of the same shape, and hold it for nobody in between.
+    # On CPU a training step is as fast without the runtime's two plans of memory, and takes far less of it. One would
+    # lay all tensors into one block, which fits badly. The other would give the memory of a tensor that is no longer
+    # needed to a later one of the same shape, and hold it for nobody in between.
     options.enable_mem_pattern = options.enable_mem_reuse = len(providers) > 1
     if not optimize:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL

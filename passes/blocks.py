@@ -16,7 +16,7 @@ from nngraph.ir import Graph, Node, TensorType, Value
 from passes.build import Builder
 from passes.simplify.transposes import permutation
 
-__all__ = ["NCHWC", "block_size", "from_blocks", "kernel_in_blocks", "pixels_of", "rows_of", "to_blocks"]
+__all__ = ["NCHWC", "block_size", "from_blocks", "kernel_in_blocks", "means_of", "pixels_of", "rows_of", "to_blocks"]
 
 NCHWC = "com.microsoft.nchwc"
 
@@ -57,6 +57,13 @@ def rows_of(op: Builder, x: Value) -> Value:
     batch, channels, height, width = x.shape
     last = x.type.with_shape((batch, height, width, channels))
     value: Value = op.node("ReorderOutput", [x], _domain=NCHWC, _types=[last], channels=channels, channels_last=1)
+    return value
+
+
+def means_of(op: Builder, x: Value) -> Value:
+    """Return the mean over the pixels of a blocked tensor, (batch, channels, 1, 1), of which blocks are no other."""
+    kind = x.type.with_shape((*x.shape[:2], 1, 1))
+    value: Value = op.node("GlobalAveragePool", [x], _domain=NCHWC, _types=[kind])
     return value
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from nngraph.ir import Graph, Node, Value, numpy_dtype
 from nngraph.ops import raw
 from passes.base import Pass
-from passes.blocks import from_blocks, pixels_of
+from passes.blocks import NCHWC, block_size, means_of, pixels_of, rows_of, to_blocks
 from passes.build import Builder
 from passes.products import RULES as PRODUCTS
 from passes.rewrite import LocalRule, Refusal, Result, Rule, example, rewrite
@@ -79,6 +79,10 @@ class SumOfRows(LocalRule):
         rows = prod(int(d) for d in x.shape[:-1])
         if rows < _FEW_ROWS:
             return Refusal("there are few rows", x)
+        image = pixels_of(x)
+        if image is not None:
+            total = op.ReduceSum(means_of(op, image), _i64(0, 2, 3), keepdims=0)
+            return op.Mul(total, float(image.shape[3]))
         if rows >= _MANY_ROWS and _turnings(x) > 1:
             return op.ReduceSum(_turned(op, x), _i64(0, 2), keepdims=0)
         flat = x if x.ndim == 2 else op.Reshape(x, _i64(rows, int(x.shape[-1])))
@@ -98,7 +102,7 @@ class TurnOnce(LocalRule):
 
     The gradients of both kernels of a recurrent layer are such products with one g, those of the query, key and value
     of a self-attention have one a. The runtime turns the columns of its left operand anew for every block of the right
-    one's; this way it only has rows to read.
+    one's; this way it only has rows to read. Where g comes from blocks, it is the kernel of a convolution as it lies.
     """
 
     roots = ("Gemm",)
@@ -133,6 +137,9 @@ class TurnOnce(LocalRule):
             return None
         if int(g.shape[0]) < _MANY_ROWS:
             return Refusal("there are few rows", g)
+        image, block = pixels_of(g), block_size()
+        if image is not None and block is not None and int(image.shape[3]) % block == 0:
+            return _product_with_blocks(op, a, image, block)
         left, right = _turnings(a), _turnings(g)
         if max(left, right) < 2:
             return Refusal("it would be turned for one product", g)
@@ -149,32 +156,39 @@ def _turns_left(node: Node) -> bool:
 
 
 def _turnings(x: Value) -> int:
-    """Return how many nodes turn, or are better off with, a tensor's rows turned into columns.
-
-    What comes from blocks is arranged anew in any case, and counts as two.
-    """
+    """Return how many nodes turn, or are better off with, a tensor's rows turned into columns."""
     made = x.producer
     base = made.inputs[0] if made is not None and made.op_id == "Reshape" else x
     assert base is not None
     views = [base, *(u.output for u in base.users if u.op_id == "Reshape")]
     matrix = (prod(int(d) for d in x.shape[:-1]), x.shape[-1])
     users = (u for v in views if v.shape == matrix for u in v.users)
-    arranged = 0 if pixels_of(x) is None else 2
-    return arranged + sum(u.op_id == "Transpose" or _turns_left(u) for u in users)
+    return sum(u.op_id == "Transpose" or _turns_left(u) for u in users)
 
 
 def _turned(op: Builder, x: Value) -> Value:
     """The columns of x as rows of one matrix in a batch of one."""
     columns = int(x.shape[-1])
     rows = prod(int(d) for d in x.shape[:-1])
-    image = pixels_of(x)
-    if image is not None:
-        steps = op.Reshape(from_blocks(op, image), _i64(int(image.shape[0]), columns, int(image.shape[3])))
-        from_image: Value = op.Reshape(op.Transpose(steps, perm=(1, 0, 2)), _i64(1, columns, rows))
-        return from_image
     turned = op.Transpose(x if x.ndim == 2 else op.Reshape(x, _i64(rows, columns)), perm=(1, 0))
     # Behind a reshape the runtime does not take the transpose back into a product.
     result: Value = op.Reshape(turned, _i64(1, columns, rows))
+    return result
+
+
+def _product_with_blocks(op: Builder, a: Value, image: Value, block: int) -> Value:
+    """``aᵀ g`` for a g whose rows are the pixels of blocked images: those, rearranged, are the kernel of a convolution.
+
+    Its image has the columns of a as pixels and the rows of both as channels.
+    """
+    steps, columns, _, rows = (int(d) for d in image.shape)
+    count, width = steps * rows, int(a.shape[1])
+    parts = op.Reshape(image, _i64(steps, columns // block, rows, block))
+    kernel = op.Reshape(op.Transpose(parts, perm=(1, 0, 2, 3)), _i64(columns, count, 1, 1))
+    pixels = to_blocks(op, op.Reshape(a, _i64(1, count, 1, width)))
+    kind = image.type.with_shape((1, columns, 1, width))
+    product = op.node("Conv", [pixels, kernel], _domain=NCHWC, _types=[kind], kernel_shape=(1, 1))
+    result: Value = op.Reshape(rows_of(op, product), _i64(width, columns))
     return result
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from nngraph.ir import Graph, Node, TensorType, Value
 from passes.base import Pass
-from passes.blocks import NCHWC, block_size, from_blocks, kernel_in_blocks, to_blocks
+from passes.blocks import NCHWC, block_size, from_blocks, kernel_in_blocks, means_of, to_blocks
 from passes.build import Builder
 from passes.layout.blocked_rules import RULES
 from passes.layout.flip import move
@@ -190,10 +190,10 @@ class Blocked(Layouts):
 
         def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
             image, scale, offset = inputs[:3]
-            mean = op.ReduceMean(_means(op, image), _i64(0, 2, 3), keepdims=0)
+            mean = op.ReduceMean(means_of(op, image), _i64(0, 2, 3), keepdims=0)
             # The same as what the gradient subtracts.
             away = _affine(op, image, np.ones(int(x.shape[1]), np.float32), op.Neg(mean))
-            variance = op.ReduceMean(_means(op, op.Mul(away, away)), _i64(0, 2, 3), keepdims=0)
+            variance = op.ReduceMean(means_of(op, op.Mul(away, away)), _i64(0, 2, 3), keepdims=0)
             factor = op.Div(scale, op.Sqrt(op.Add(variance, epsilon)))
             return [_affine(op, away, factor, offset), mean, variance]
 
@@ -369,7 +369,7 @@ class Blocked(Layouts):
             return None
 
         def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
-            total = op.ReduceSum(_means(op, inputs[0]), _i64(0, 2, 3), keepdims=0)
+            total = op.ReduceSum(means_of(op, inputs[0]), _i64(0, 2, 3), keepdims=0)
             return [op.Mul(total, np.float32(prod(int(d) for d in sizes)))]
 
         return Free((0,), False, flip)
@@ -414,11 +414,4 @@ def _affine(op: Builder, x: Value, scale: Any, shift: Any = None) -> Value:
     )
     inputs = [x, kernel] if shift is None else [x, kernel, shift]
     value: Value = op.node("Conv", inputs, _domain=NCHWC, _types=[x.type], kernel_shape=(1, 1), group=channels)
-    return value
-
-
-def _means(op: Builder, x: Value) -> Value:
-    """Return the mean over the pixels of a blocked tensor, (batch, channels, 1, 1), of which blocks are no other."""
-    kind = x.type.with_shape((*x.shape[:2], 1, 1))
-    value: Value = op.node("GlobalAveragePool", [x], _domain=NCHWC, _types=[kind])
     return value

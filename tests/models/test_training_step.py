@@ -109,7 +109,17 @@ def test_steps_outside_are_steps_inside(make: Any, tmp_path: Path) -> None:
     np.testing.assert_allclose(predicted, model.predict(x, verbose=0), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("make", [convolutional, transformer])
+def deep() -> tuple[Model, Any, Any]:
+    _, x, y = convolutional()
+    parts: list[Any] = [Input((8, 8, 2), name="image")]
+    for _ in range(4):
+        parts += [layers.Conv2D(4, 3, padding="same"), layers.BatchNormalization(), layers.ReLU()]
+    model = Sequential([*parts, layers.Flatten(), layers.Dropout(0.3), layers.Dense(3, name="scores")])
+    model.compile(keras.optimizers.Adam(name="adam"))
+    return model, x, y
+
+
+@pytest.mark.parametrize("make", [deep, transformer])
 def test_a_step_that_computes_again_gives_the_same(make: Any, tmp_path: Path) -> None:
     counts, found = [], []
     for recompute in (None, True):

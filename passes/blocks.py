@@ -9,6 +9,7 @@ with AVX-512, 8 without; builds for other processors may lack the operators.
 from __future__ import annotations
 
 import functools
+from math import prod
 
 import numpy as np
 
@@ -16,7 +17,17 @@ from nngraph.ir import Graph, Node, TensorType, Value
 from passes.build import Builder
 from passes.simplify.transposes import permutation
 
-__all__ = ["NCHWC", "block_size", "from_blocks", "kernel_in_blocks", "means_of", "pixels_of", "rows_of", "to_blocks"]
+__all__ = [
+    "NCHWC",
+    "block_size",
+    "from_blocks",
+    "images_of",
+    "kernel_in_blocks",
+    "means_of",
+    "pixels_of",
+    "rows_of",
+    "to_blocks",
+]
 
 NCHWC = "com.microsoft.nchwc"
 
@@ -49,6 +60,16 @@ def to_blocks(op: Builder, x: Value) -> Value:
 def from_blocks(op: Builder, x: Value) -> Value:
     """Bring an image back from the blocked layout."""
     value: Value = op.node("ReorderOutput", [x], _domain=NCHWC, _types=[x.type], channels=x.shape[1])
+    return value
+
+
+def images_of(op: Builder, x: Value) -> Value:
+    """Bring matrices (rows, columns) or (steps, rows, columns) to the blocked layout: images of rows as pixels."""
+    *steps, rows, columns = (int(d) for d in x.shape)
+    number = prod(steps)
+    image = op.Reshape(x, np.array((number, 1, rows, columns), np.int64))
+    kind = x.type.with_shape((number, columns, 1, rows))
+    value: Value = op.node("ReorderInput", [image], _domain=NCHWC, _types=[kind], channels_last=1)
     return value
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from nngraph.ir import Graph, Node, Value, numpy_dtype
 from nngraph.ops import raw
 from passes.base import Pass
-from passes.blocks import NCHWC, block_size, means_of, pixels_of, rows_of, to_blocks
+from passes.blocks import NCHWC, block_size, images_of, means_of, pixels_of, rows_of, to_blocks
 from passes.build import Builder
 from passes.products import RULES as PRODUCTS
 from passes.rewrite import LocalRule, Refusal, Result, Rule, example, rewrite
@@ -102,7 +102,8 @@ class TurnOnce(LocalRule):
 
     The gradients of both kernels of a recurrent layer are such products with one g, those of the query, key and value
     of a self-attention have one a. The runtime turns the columns of its left operand anew for every block of the right
-    one's; this way it only has rows to read. Where g comes from blocks, it is the kernel of a convolution as it lies.
+    one's; this way it only has rows to read. In the runtime's blocks g is the kernel of a convolution as it lies: so is
+    multiplied what comes from them, and what is large enough to pay for the way there.
     """
 
     roots = ("Gemm",)
@@ -137,8 +138,9 @@ class TurnOnce(LocalRule):
             return None
         if int(g.shape[0]) < _MANY_ROWS:
             return Refusal("there are few rows", g)
-        image, block = pixels_of(g), block_size()
-        if image is not None and block is not None and int(image.shape[3]) % block == 0:
+        block = block_size()
+        image = None if block is None else _in_blocks(op, a, g, block)
+        if image is not None and block is not None:
             return _product_with_blocks(op, a, image, block)
         left, right = _turnings(a), _turnings(g)
         if max(left, right) < 2:
@@ -176,6 +178,17 @@ def _turned(op: Builder, x: Value) -> Value:
     return result
 
 
+def _in_blocks(op: Builder, a: Value, g: Value, block: int) -> Value | None:
+    """Return the blocked images whose pixels are the rows of g, if it comes from such or ``aᵀ g`` is worth the way."""
+    image = pixels_of(g)
+    if image is not None:
+        return image if int(image.shape[3]) % block == 0 else None
+    rows, width, columns = (int(d) for d in (*a.shape, g.shape[1]))
+    if rows % block or columns % block or width * columns < _WORTH_BLOCKS * (width + columns):
+        return None
+    return images_of(op, g)
+
+
 def _product_with_blocks(op: Builder, a: Value, image: Value, block: int) -> Value:
     """``aᵀ g`` for a g whose rows are the pixels of blocked images: those, rearranged, are the kernel of a convolution.
 
@@ -193,6 +206,9 @@ def _product_with_blocks(op: Builder, a: Value, image: Value, block: int) -> Val
 
 
 _MANY_ROWS = 1024
+
+_WORTH_BLOCKS = 100
+"""How many operations on each number of both operands pay for bringing them to the blocks."""
 
 
 class FewerAxes(LocalRule):

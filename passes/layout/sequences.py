@@ -19,7 +19,7 @@ import numpy as np
 from nngraph.ir import Graph, Node, TensorType, Value
 from nngraph.ops.axes import ints
 from passes.base import Pass
-from passes.blocks import NCHWC, block_size, pixels_of, rows_of
+from passes.blocks import NCHWC, block_size, images_of, pixels_of, rows_of
 from passes.build import Builder, beside, take_names
 from passes.layout.blocked_rules import RULES
 from passes.layout.flip import move
@@ -95,14 +95,10 @@ class Sequences(Layouts):
 
     def turn(self, op: Builder, value: Value, form: int) -> Value:
         """Reorder a tensor."""
-        result: Value
         if form == 0:
-            *steps, rows, columns = (int(d) for d in value.shape)
-            image = op.Reshape(value, ints(prod(steps), 1, rows, columns))
-            result = op.node("ReorderInput", [image], _domain=NCHWC, _types=[_image(value.type)], channels_last=1)
-            return result
+            return images_of(op, value)
         number, columns, _, rows = (int(d) for d in value.shape)
-        result = op.Reshape(rows_of(op, value), ints(*([number] if number > 1 else []), rows, columns))
+        result: Value = op.Reshape(rows_of(op, value), ints(*([number] if number > 1 else []), rows, columns))
         return result
 
     def turn_constant(self, data: np.ndarray[Any, Any], form: int) -> np.ndarray[Any, Any]:

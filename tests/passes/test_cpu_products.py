@@ -15,6 +15,7 @@ from nngraph.ops.nn_attention import dot_product_attention
 from nngraph.ops.trace import trace_graph
 from passes import PassManager, gradients, pipeline
 from passes.base import check_graph
+from passes.blocks import NCHWC, block_size
 from passes.simplify.transposes import permutation
 
 
@@ -114,3 +115,25 @@ def test_half_of_the_gradient_of_gelu_is_in_the_product_before_it() -> None:
 def _double(fn: Any) -> tuple[Graph, Any, Any]:
     graph = traced(lambda x, w: raw.ReduceSum(raw.Sin(fn(x, w)), keepdims=0), (2, 3, 4), (4, 5), dtype="float64")
     return graph, [graph.outputs[0]], graph.inputs[:1]
+
+
+@pytest.mark.skipif(block_size() is None, reason="this runtime has no blocked layout")
+@pytest.mark.parametrize(
+    ("shape", "columns", "in_blocks"),
+    [
+        ((1024, 256), 208, True),
+        ((2, 512, 203), 256, True),  # steps, and columns of the left operand that fill no block
+        ((1024, 256), 128, False),  # too little work for each number on its way
+        ((1024, 256), 204, False),  # columns that fill no block
+        ((1028, 256), 208, False),  # rows that fill none
+        ((512, 256), 208, False),  # few rows
+    ],
+)
+def test_large_gradients_of_weights_are_blocked_convolutions(
+    shape: tuple[int, ...], columns: int, in_blocks: bool
+) -> None:
+    whole = with_gradients(raw.MatMul, shape, (shape[-1], columns))
+    fast = compiled(whole, "cpu")
+    assert [n.op for n in fast if n.domain == NCHWC and n.op == "Conv"] == ["Conv"] * in_blocks
+    for name, wanted in zoo.run(whole).items():
+        np.testing.assert_allclose(zoo.run(fast)[name], wanted, rtol=1e-3, atol=1e-4 * np.abs(wanted).max())

@@ -159,9 +159,9 @@ def _compile(graph: Graph, providers: list[tuple[str, dict[str, str]]], optimize
         expand_composites(graph)
         legalize(graph, device)
     options = session_options()
-    # On CPU the runtime's two plans of memory cost more of it than they save. One lays all tensors into one block, which
-    # fits badly. The other gives the memory of a tensor that is no longer needed to a later one of the same shape, and
-    # holds it for nobody in between; small graphs run 2 to 4 % faster so, and have little to lose.
+    # On CPU the runtime's two plans of memory cost more of it than they save. One lays all tensors into one block,
+    # which fits badly. The other gives the memory of a tensor that is no longer needed to a later one of the same
+    # shape, and holds it for nobody in between; small graphs run 2 to 4 % faster so, and have little to lose.
     options.enable_mem_pattern = len(providers) > 1
     options.enable_mem_reuse = len(providers) > 1 or _bytes_of_results(graph) < _LITTLE
     if not optimize:

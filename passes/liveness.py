@@ -5,28 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from nngraph.ir import Graph, Node, OpaqueType, Value, numpy_dtype
+from nngraph.ir import Graph, Node, Value, bytes_of
 
-__all__ = ["VIEWS", "bytes_of", "execution_order", "live_bytes", "peak_bytes"]
+__all__ = ["VIEWS", "execution_order", "live_bytes", "peak_bytes"]
 
 VIEWS = frozenset("Identity Reshape Squeeze Unsqueeze Flatten".split())  # noqa: SIM905
 """Operators whose result is their first input, seen in another shape."""
 
 _IN_PLACE = frozenset("Relu Sigmoid Tanh Softplus Elu LeakyRelu HardSigmoid Selu Softmax Clip Cast".split())  # noqa: SIM905
 """Operators that the CPU provider lets write over an input of the same size that nobody reads afterwards (measured)."""
-
-_NOMINAL = 32
-"""What stands for a size that has only a name."""
-
-
-def bytes_of(value: Value) -> int:
-    """Return the bytes of a tensor; named sizes count as 32, a text as one byte, and what is no tensor as nothing."""
-    if isinstance(value.type, OpaqueType):
-        return 0
-    size = 1 if value.dtype == "string" else numpy_dtype(value.dtype).itemsize
-    for dim in value.shape:
-        size *= dim if isinstance(dim, int) else _NOMINAL
-    return size
 
 
 def execution_order(graph: Graph) -> list[Node]:

@@ -19,12 +19,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nngraph.ir import Graph, Node, Value
+from nngraph.ir import Graph, Node, Value, bytes_of
 from nngraph.ir.graph import copy_node
 from passes.base import Pass
 from passes.build import Builder
 from passes.dce import Dce
-from passes.liveness import bytes_of, peak_bytes
+from passes.liveness import peak_bytes
 from passes.traits import is_random
 
 __all__ = ["Recompute", "recompute_passes"]

@@ -1,6 +1,6 @@
 """The intermediate representation: a small typed graph in ONNX's vocabulary."""
 
-from nngraph.ir.graph import Graph, Node, Origin, Value, copy_node
+from nngraph.ir.graph import Graph, Node, Origin, Value, bytes_of, copy_node
 from nngraph.ir.text import fingerprint, node_to_text, to_text
 from nngraph.ir.types import (
     DTYPES,
@@ -28,6 +28,7 @@ __all__ = [
     "Value",
     "VerificationError",
     "broadcast_shapes",
+    "bytes_of",
     "copy_node",
     "fingerprint",
     "is_float",

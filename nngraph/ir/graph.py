@@ -17,9 +17,12 @@ from typing import Any
 import numpy as np
 
 from nngraph.ir.operators import ArrayOperators
-from nngraph.ir.types import Dim, OpaqueType, Shape, TensorType, broadcast_shapes
+from nngraph.ir.types import Dim, OpaqueType, Shape, TensorType, broadcast_shapes, numpy_dtype
 
-__all__ = ["Graph", "Node", "Origin", "Value"]
+__all__ = ["Graph", "Node", "Origin", "Value", "bytes_of"]
+
+_NOMINAL = 32
+"""What stands for a size that has only a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -621,3 +624,13 @@ def copy_node(
     target._place(copy, before)
     mapping.update(zip(node.outputs, copy.outputs, strict=True))
     return copy
+
+
+def bytes_of(value: Value) -> int:
+    """Return the bytes of a tensor; named sizes count as 32, a text as one byte, and what is no tensor as nothing."""
+    if isinstance(value.type, OpaqueType):
+        return 0
+    size = 1 if value.dtype == "string" else numpy_dtype(value.dtype).itemsize
+    for dim in value.shape:
+        size *= dim if isinstance(dim, int) else _NOMINAL
+    return size

@@ -11,7 +11,7 @@ import numpy as np
 
 from nngraph import config
 from nngraph.garbage import collection_paused
-from nngraph.ir import Graph, TensorType, fingerprint, numpy_dtype
+from nngraph.ir import Graph, TensorType, bytes_of, fingerprint
 from nngraph.runtime.device import onnxruntime, provider_options, resolve_device, session_options
 from nngraph.runtime.kernels import expand_composites, is_legal, legalize
 from nngraph.runtime.placement import capture_obstacles
@@ -181,8 +181,8 @@ def _compile(graph: Graph, providers: list[tuple[str, dict[str, str]]], optimize
 
 def _bytes_of_results(graph: Graph) -> int:
     """Return the bytes of all that nodes compute, as far as sizes are known."""
-    types = [v.type for node in graph for v in node.outputs if isinstance(v.type, TensorType) and v.type.is_static]
-    return sum((t.size or 0) * numpy_dtype(t.dtype).itemsize for t in types if t.dtype != "string")
+    results = (v for node in graph for v in node.outputs if isinstance(v.type, TensorType) and v.type.is_static)
+    return sum(bytes_of(v) for v in results)
 
 
 def _serialized(graph: Graph, options: Any) -> bytes:

@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from nngraph.ir import Node, Value
+from nngraph.ir import Node, Value, bytes_of
 from passes.build import Builder
 from passes.layout.layouts import Free, Layouts, again
-from passes.liveness import bytes_of
 from passes.simplify.reductions import axes_of
 from passes.simplify.transposes import goes_into_matmul, permutation
 from passes.simplify.views import reshape_target

@@ -15,14 +15,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nngraph.ir import Graph, Node, TensorType, Value
+from nngraph.ir import Graph, Node, TensorType, Value, bytes_of
 from passes.base import Pass
 from passes.blocks import NCHWC, block_size, from_blocks, kernel_in_blocks, means_of, to_blocks
 from passes.build import Builder
 from passes.layout.blocked_rules import RULES
 from passes.layout.flip import move
 from passes.layout.layouts import Free, Layouts, again
-from passes.liveness import bytes_of
 from passes.rewrite import rewrite
 from passes.simplify.reductions import axes_of
 from passes.simplify.transposes import permutation

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nngraph.ir import Graph, Node, TensorType, Value
+from nngraph.ir import Graph, Node, TensorType, Value, bytes_of
 from nngraph.ops.axes import ints
 from passes.base import Pass
 from passes.blocks import NCHWC, block_size, images_of, pixels_of, rows_of
@@ -25,7 +25,6 @@ from passes.layout.blocked_rules import RULES
 from passes.layout.flip import move
 from passes.layout.layouts import Free, Layouts
 from passes.layout.sequence_rules import RULES as PARTS
-from passes.liveness import bytes_of
 from passes.recurrent import RULES as OPERATORS
 from passes.rewrite import LocalRule, Result, rewrite
 from passes.traits import ELEMENTWISE

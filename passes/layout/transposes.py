@@ -15,13 +15,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from nngraph.ir import Graph
+from nngraph.ir import Graph, bytes_of
 from passes.base import Pass
 from passes.layout.axes import Axes, Perm, inverse
 from passes.layout.choose import choose
 from passes.layout.flip import flip_nodes
 from passes.layout.forms import Forms
-from passes.liveness import bytes_of
 from passes.rewrite import rewrite
 from passes.simplify.transposes import RULES as CANCEL
 from passes.simplify.transposes import goes_into_matmul, permutation

@@ -21,6 +21,7 @@ __all__ = [
     "NCHWC",
     "block_size",
     "from_blocks",
+    "image_type",
     "images_of",
     "kernel_in_blocks",
     "means_of",
@@ -63,12 +64,17 @@ def from_blocks(op: Builder, x: Value) -> Value:
     return value
 
 
+def image_type(type: TensorType) -> TensorType:
+    """Return the type of matrices (rows, columns) or (steps, rows, columns) as images of rows as pixels."""
+    *steps, rows, columns = (int(d) for d in type.shape)
+    return type.with_shape((prod(steps), columns, 1, rows))
+
+
 def images_of(op: Builder, x: Value) -> Value:
     """Bring matrices (rows, columns) or (steps, rows, columns) to the blocked layout: images of rows as pixels."""
-    *steps, rows, columns = (int(d) for d in x.shape)
-    number = prod(steps)
+    kind = image_type(x.type)
+    number, columns, _, rows = kind.shape
     image = op.Reshape(x, np.array((number, 1, rows, columns), np.int64))
-    kind = x.type.with_shape((number, columns, 1, rows))
     value: Value = op.node("ReorderInput", [image], _domain=NCHWC, _types=[kind], channels_last=1)
     return value
 

@@ -19,7 +19,7 @@ import numpy as np
 from nngraph.ir import Graph, Node, TensorType, Value, bytes_of
 from nngraph.ops.axes import ints
 from passes.base import Pass
-from passes.blocks import NCHWC, block_size, images_of, pixels_of, rows_of
+from passes.blocks import NCHWC, block_size, image_type, images_of, pixels_of, rows_of
 from passes.build import Builder, beside, take_names
 from passes.layout.blocked_rules import RULES
 from passes.layout.flip import move
@@ -129,7 +129,7 @@ class Sequences(Layouts):
             return self._columnwise(node, slots[0], others[0]) if len(node.inputs) == 2 else None
 
         def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
-            return [op.node(node.op, inputs, _types=[_image(out.type)], **node.attributes)]
+            return [op.node(node.op, inputs, _types=[image_type(out.type)], **node.attributes)]
 
         return Free(slots, True, flip)
 
@@ -152,7 +152,7 @@ class Sequences(Layouts):
             return None
 
         def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
-            return [op.node("Concat", inputs, _types=[_image(node.output.type)], axis=1)]
+            return [op.node("Concat", inputs, _types=[image_type(node.output.type)], axis=1)]
 
         return Free(tuple(range(len(node.inputs))), True, flip)
 
@@ -163,7 +163,7 @@ class Sequences(Layouts):
         sizes = ints(*(int(v.shape[-1]) for v in node.outputs))
 
         def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
-            types = [_image(v.type) for v in node.outputs]
+            types = [image_type(v.type) for v in node.outputs]
             made = op.node("Split", [inputs[0], sizes], _outputs=len(types), _types=types, axis=1)
             return made if isinstance(made, tuple) else (made,)
 
@@ -240,7 +240,7 @@ class Sequences(Layouts):
         body: Graph = node.attributes["body"]
         before = body.nodes
         for value in body.inputs:
-            value.type = _image(value.type)
+            value.type = image_type(value.type)
         found = {v: v for v in body.inputs}
         for inner, how in zip(before, plan, strict=True):
             values = list(inner.inputs)
@@ -254,7 +254,7 @@ class Sequences(Layouts):
             body.erase(inner)
         states = len(node.inputs) - int(node.attributes["num_scan_inputs"])
         stacks = [op.Reshape(v, _sizes(_stacked(v.type))) for v in inputs[states:]]
-        types = [_image(v.type) for v in node.outputs]
+        types = [image_type(v.type) for v in node.outputs]
         outer = [*types[:states], *map(_stacked, types[states:])]
         made = op.node("Scan", [*inputs[:states], *stacks], _outputs=len(types), _types=outer, **node.attributes)
         # The body lives on in the new node, so the old one must not release what it uses.
@@ -273,12 +273,6 @@ class Sequences(Layouts):
             else:
                 found[value] = self.turn(beside(value, self.by), value, 0)
         return found[value]
-
-
-def _image(type: TensorType) -> TensorType:
-    """The type in blocks."""
-    *steps, rows, columns = type.shape
-    return type.with_shape((steps[0] if steps else 1, columns, 1, rows))
 
 
 def _stacked(image: TensorType) -> TensorType:
@@ -303,7 +297,7 @@ def _kernel(op: Builder, w: Value, turned: bool, block: int) -> Value:
 
 def _conv(op: Builder, inputs: list[Any], type: TensorType, **attributes: Any) -> Value:
     """Make a blocked convolution of one pixel, with the type in blocks of its result."""
-    value: Value = op.node("Conv", inputs, _domain=NCHWC, _types=[_image(type)], kernel_shape=(1, 1), **attributes)
+    value: Value = op.node("Conv", inputs, _domain=NCHWC, _types=[image_type(type)], kernel_shape=(1, 1), **attributes)
     return value
 
 

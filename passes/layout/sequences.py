@@ -19,7 +19,7 @@ import numpy as np
 from nngraph.ir import Graph, Node, TensorType, Value, bytes_of
 from nngraph.ops.axes import ints
 from passes.base import Pass
-from passes.blocks import NCHWC, block_size, image_type, images_of, pixels_of, rows_of
+from passes.blocks import NCHWC, block_size, image_type, images_of, pixels_of, rows_of, to_blocks
 from passes.build import Builder, beside, take_names
 from passes.layout.blocked_rules import RULES
 from passes.layout.flip import move
@@ -190,7 +190,7 @@ class Sequences(Layouts):
 
         def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
             outside = op if w.graph is node.graph else beside(w, self.by)
-            kernel = _kernel(outside, w, turned, self.block)
+            kernel = _kernel(outside, w, turned)
             more = [] if extra is None else [None, inputs[2]] if whole else [inputs[2]]
             return [_conv(op, [inputs[0], kernel, *more], node.output.type)]
 
@@ -285,13 +285,15 @@ def _sizes(type: TensorType) -> np.ndarray[Any, Any]:
     return ints(*(int(d) for d in type.shape))
 
 
-def _kernel(op: Builder, w: Value, turned: bool, block: int) -> Value:
-    """Arrange weights (columns, filters), or the reverse if turned, for a blocked convolution of one pixel."""
+def _kernel(op: Builder, w: Value, turned: bool) -> Value:
+    """Arrange weights (columns, filters), or the reverse if turned, for a blocked convolution of one pixel.
+
+    Blocks of filters, then columns, then filters within a block: that is an image of columns as pixels.
+    """
     first, second = (int(d) for d in w.shape)
-    parts = op.Reshape(w, ints(first // block, block, second // block, block))
-    # Blocks of filters, blocks of columns, columns within a block, filters within a block.
-    arranged = op.Transpose(parts, perm=(0, 2, 3, 1) if turned else (2, 0, 1, 3))
-    value: Value = op.Reshape(arranged, ints(*((first, second) if turned else (second, first)), 1, 1))
+    filters, columns = (first, second) if turned else (second, first)
+    image = to_blocks(op, op.Reshape(w, ints(1, filters, 1, columns))) if turned else images_of(op, w)
+    value: Value = op.Reshape(image, ints(filters, columns, 1, 1))
     return value
 
 
@@ -316,6 +318,6 @@ class ProductOfPixels(LocalRule):
             return None
         steps, _, _, rows = (int(d) for d in image.shape)
         columns = int(node.output.shape[1])
-        kernel = _kernel(op, w, bool(node.attributes.get("transB", 0)), block)
+        kernel = _kernel(op, w, bool(node.attributes.get("transB", 0)))
         product = _conv(op, [image, kernel], image.type.with_shape((steps, rows, columns)))
         return op.Reshape(rows_of(op, product), ints(steps * rows, columns))

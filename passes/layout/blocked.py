@@ -279,18 +279,20 @@ class Blocked(Layouts):
         )
 
         pads = node.attributes.get("pads") or (0,) * 4
-        # With a large kernel most of the few results touch the padding, and those are computed one by one.
-        apart = any(pads) and not (few or depthwise) and self._has_view(x) and kernel > tuple(node.output.shape[2:])
+        # With a kernel that is nearly as large as the image most of the few columns touch the padding, and those are
+        # computed one by one; rows are not.
+        large = not (few or depthwise) and kernel > tuple(node.output.shape[2:])
+        apart = large and any(pads[1::2]) and self._has_view(x)
 
         def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
             inputs[1] = kernel_in_blocks(op, inputs[1], self.block)
             if not apart:
                 return _in_domain(node, op, inputs, kernel_shape=kernel)
-            sizes = [n + a + b for n, a, b in zip(x.shape[2:], pads[:2], pads[2:], strict=True)]
-            around = _i64(0, 0, *pads[:2], 0, 0, 0, *pads[2:], 0)
-            grown = x.type.with_shape((*x.shape[:2], *sizes))
-            inputs[0] = self._viewed(op, inputs[0], grown, lambda v: op.Pad(v, around))
-            return _in_domain(node, op, inputs, kernel_shape=kernel, pads=(0,) * 4)
+            top, left, bottom, right = pads
+            beside = _i64(0, 0, 0, left, 0, 0, 0, 0, right, 0)
+            wider = x.type.with_shape((*x.shape[:3], int(x.shape[3]) + left + right))
+            inputs[0] = self._viewed(op, inputs[0], wider, lambda v: op.Pad(v, beside))
+            return _in_domain(node, op, inputs, kernel_shape=kernel, pads=(top, 0, bottom, 0))
 
         return Free(() if few else (0,), True, flip, gain=gain)
 

@@ -13,6 +13,7 @@ from passes.blocks import block_size
 from passes.build import Builder, replace_value
 from passes.lowering.table import Form
 from passes.simplify.reductions import zeros_around
+from passes.simplify.transposes import permutation
 
 __all__ = ["FORMS"]
 
@@ -238,12 +239,26 @@ def conv_input_grad(node: Node) -> bool:
     if any(n != 1 for n in (*kernel, *strides)):
         if block is None or rank != 2 or any(int(d) % block for d in w.shape[: 1 if depthwise else 2]):
             return False
-        axes = range(2, w.ndim)
-        ends = np.full(rank, np.iinfo(np.int64).min)
-        turned = op.Slice(w, _i64(*[-1] * rank), ends, _i64(*axes), _i64(*[-1] * rank))
+        turned = _turned_round(op, w)
     if depthwise:
         return _put(node, op, op.Conv(_spread(op, g, strides), turned, group=int(w.shape[0]), **common))
     return _put(node, op, op.Conv(g, op.Transpose(turned, perm=(1, 0, *range(2, w.ndim))), **common))
+
+
+def _turned_round(op: Builder, w: Value) -> Value:
+    """Return a kernel with its pixels in reverse order.
+
+    One that a transpose made, such as from Keras's layout, is turned in front of that, where its pixels lie far apart.
+    """
+    made, perm = w.producer, tuple(range(w.ndim))
+    source: Value | None = w
+    if made is not None and made.op_id == "Transpose":
+        source, perm = made.inputs[0], permutation(made)
+    back = [-1] * (w.ndim - 2)
+    turned: Value = op.Slice(
+        source, _i64(*back), np.full(len(back), np.iinfo(np.int64).min), _i64(*perm[2:]), _i64(*back)
+    )
+    return turned if source is w else op.Transpose(turned, perm=perm)
 
 
 def _spread(op: Builder, g: Value, strides: tuple[int, ...]) -> Value:

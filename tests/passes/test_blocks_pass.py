@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from typing import Any
 
@@ -9,11 +10,13 @@ import numpy as np
 import pytest
 
 import zoo
-from nngraph.ir import Graph
+from nngraph.ir import Graph, Node
 from nngraph.ops import raw
+from nngraph.runtime import Session
 from passes import PassManager, gradients, pipeline
 from passes.base import check_graph
-from passes.blocks import NCHWC, block_size
+from passes.blocks import NCHWC, block_size, from_blocks, kernel_in_blocks, to_blocks
+from passes.build import Builder
 from passes.dce import Dce
 from passes.layout import Blocks, blocked
 from passes.layout.blocked import Blocked
@@ -37,7 +40,7 @@ def graph_of(fn: Any, *types: str) -> Graph:
 
 
 def blocks(graph: Graph) -> Counter[str]:
-    """Run the pass, check that nothing else changed, and count what is in blocks."""
+    """Run the pass, check that nothing else changed, and count what is in blocks, but for how kernels get there."""
     wanted = zoo.run(graph)
     Blocks().run(graph)
     check_graph(graph, after="blocks")
@@ -45,7 +48,14 @@ def blocks(graph: Graph) -> Counter[str]:
         np.testing.assert_allclose(result, wanted[name], rtol=1e-4, atol=1e-5 * np.abs(wanted[name]).max())
     text = str(graph)
     assert Blocks().run(graph) == 0 and str(graph) == text
-    return Counter(n.op for n in graph.all_nodes() if n.domain == NCHWC)
+    return Counter(n.op for n in graph.all_nodes() if n.domain == NCHWC and not _arranges_kernels(n))
+
+
+def _arranges_kernels(node: Node) -> bool:
+    """Whether a node's result is only read as the kernel of convolutions, perhaps arranged further."""
+    return node.op in ("ReorderInput", "Reshape", "Transpose") and all(
+        slot == 1 if user.op == "Conv" else _arranges_kernels(user) for user, slot in node.output.uses
+    )
 
 
 def test_the_block_is_found_by_trial() -> None:
@@ -234,6 +244,49 @@ def test_a_kernel_that_lies_in_blocks_is_arranged_from_there(pads: tuple[int, ..
     assert blocks(graph)["Conv"] == 2
     Dce().run(graph)
     assert [n.op for n in graph].count("ReorderOutput") == 1, "only the result leaves the blocks"
+
+
+def _memory(perm: tuple[int, ...], channels: int) -> tuple[int, ...]:
+    """The shape of what a transpose makes a kernel of."""
+    shape = (48, channels, 3, 2)
+    return tuple(shape[perm.index(k)] for k in range(4))
+
+
+ARRANGED = [
+    (perm, channels, lies_in_blocks)
+    for perm in itertools.permutations(range(4))
+    for channels in (1, 3, 32)
+    for lies_in_blocks in (False, True)
+    if not lies_in_blocks or _memory(perm, channels)[1] % 16 == 0
+]
+
+
+@pytest.mark.parametrize(("perm", "channels", "lies_in_blocks"), ARRANGED)
+def test_kernels_are_arranged_as_the_runtime_reads_them(
+    perm: tuple[int, ...], channels: int, lies_in_blocks: bool
+) -> None:
+    """From any order of axes in memory, with whole blocks of channels or a few."""
+    block = block_size()
+    assert block is not None
+    shape, source = (48, channels, 3, 2), _memory(perm, channels)
+
+    def fn(x: Any) -> Any:
+        return raw.Transpose(raw.Identity(x), perm=perm)
+
+    graph = graph_of(fn, f"float32[{', '.join(map(str, source))}]")
+    first, last = graph.nodes
+    op = Builder(first, "test")
+    if lies_in_blocks:
+        first.output.replace_uses(from_blocks(op, to_blocks(op, graph.inputs[0])))
+    graph.set_outputs([kernel_in_blocks(Builder(last, "test"), last.output, block)], ["y"])
+    array = zoo.ramp(*source)
+    found = Session(graph, "cpu").run({graph.inputs[0].name: array})["y"]
+    filters = array.transpose(perm).reshape(48 // block, block, channels, 3, 2)
+    if channels < block:
+        wanted = filters.transpose(0, 2, 3, 4, 1)
+    else:
+        wanted = filters.reshape(48 // block, block, channels // block, block, 3, 2).transpose(0, 2, 4, 5, 3, 1)
+    np.testing.assert_array_equal(found, wanted.reshape(shape))
 
 
 def test_truth_values_are_never_reordered() -> None:

@@ -251,4 +251,40 @@ class FewerAxes(LocalRule):
         return op.Reshape(turned, _i64(*(int(d) for d in node.output.shape)))
 
 
-RULES: tuple[Rule, ...] = (SumOfRows(), TurnOnce(), FewerAxes(), *PRODUCTS)
+class MaskOfPositive(LocalRule):
+    """``Cast(x > 0) = HardSigmoid(x, alpha=2¹²⁶) = min(1, max(0, 2¹²⁶ x))``: a ReLU's mask in one pass over memory.
+
+    The smallest normal number becomes 1. What is smaller still and not 0 becomes less, where its own last digits are
+    lost already.
+    """
+
+    roots = ("Cast",)
+    operands = ("Greater",)
+    examples = (
+        example(lambda x: raw.Cast(raw.Greater(raw.Relu(x), np.float32(0)), to="float32"), "float32[4, 5]"),
+        example(lambda x: raw.Cast(raw.Greater(x, 1.0), to="float32"), "float32[4, 5]", refuses="it is no sign"),
+        example(
+            lambda x: (lambda positive: (raw.Cast(positive, to="float32"), raw.Not(positive)))(
+                raw.Greater(x, np.float32(0))
+            ),
+            "float32[4, 5]",
+            refuses="the comparison is needed otherwise",
+        ),
+    )
+
+    def apply(self, node: Node, op: Builder) -> Result:
+        positive = node.inputs[0]
+        made = positive.producer if positive is not None else None
+        if positive is None or made is None or made.op_id != "Greater" or node.output.dtype != "float32":
+            return None
+        x, bound = made.inputs
+        if x is None or bound is None or x.dtype != "float32" or x.shape != node.output.shape:
+            return None
+        if bound.data is None or bound.data.any():
+            return Refusal("it is no sign", bound)
+        if len(positive.uses) > 1 or positive.is_output:
+            return Refusal("the comparison is needed otherwise", positive)
+        return op.HardSigmoid(x, alpha=2.0**126, beta=0.0)
+
+
+RULES: tuple[Rule, ...] = (SumOfRows(), TurnOnce(), FewerAxes(), MaskOfPositive(), *PRODUCTS)

@@ -71,6 +71,27 @@ def _reorders(block: int) -> Iterator[Case]:
         yield _alone("ReorderInput NHWC→NCHWc", _one("ReorderInput", last, domain=NCHWC, channels_last=1))
         yield _alone("ReorderOutput NCHWc→NCHW", _one("ReorderOutput", x, domain=NCHWC, channels=32))
         yield _alone("ReorderOutput NCHWc→NHWC", _one("ReorderOutput", x, domain=NCHWC, channels=32, channels_last=1))
+        yield from _arrangements(block)
+
+
+def _arrangements(block: int) -> Iterator[Case]:
+    """A gradient as the kernel of a blocked convolution whose channels are the batch (``passes.blocks``)."""
+    batch, channels, pixels = 64, 32, 32 * 32
+    outer = (batch // block, channels // block)
+    g = _random(batch, channels, pixels)
+
+    def transpose(b: Builder) -> list[str]:
+        parts = b.reshape(b.input(g), outer[0], block, outer[1], block, pixels)
+        return [b("Transpose", parts, perm=[2, 0, 4, 1, 3])]
+
+    def reorders(b: Builder) -> list[str]:
+        x = b.reshape(b.input(g), outer[0], block, 1, channels * pixels)
+        x = b.reshape(b("ReorderInput", x, domain=NCHWC), outer[0] * outer[1], block, 1, pixels * block)
+        x = b.reshape(b("ReorderInput", x, domain=NCHWC), *outer, pixels * block * block)
+        return [b.reshape(b("Transpose", x, perm=[1, 0, 2]), *reversed(outer), pixels, block, block)]
+
+    yield Case("gradient 64×32×32×32 as a blocked kernel", "Transpose", transpose)
+    yield Case("gradient 64×32×32×32 as a blocked kernel", "two reorders, Transpose of blocks", reorders)
 
 
 def _elementwise() -> Iterator[Case]:
@@ -99,7 +120,11 @@ def _relu_gradients() -> Iterator[Case]:
     def sign(g: Builder) -> list[str]:
         return [g("Mul", g("Sign", g.input(y)), g.input(dy))]
 
-    for name, build in (("Greater, Cast, Mul", cast), ("Greater, Where", where), ("Sign, Mul", sign)):
+    def steep(g: Builder) -> list[str]:
+        return [g("Mul", g("HardSigmoid", g.input(y), alpha=2.0**126, beta=0.0), g.input(dy))]
+
+    ways = {"Greater, Cast, Mul": cast, "Greater, Where": where, "Sign, Mul": sign, "HardSigmoid, Mul": steep}
+    for name, build in ways.items():
         yield Case("ReLU gradient from the output", name, build)
 
 

@@ -146,6 +146,7 @@ def conv_weight_grad(node: Node) -> bool:
     if all(k == 1 for k in (*kernel, *window.strides)) and not any(before) and sizes == steps:
         return _pixel_weight_grad(node, x, g)
     if _swaps_in_blocks(x, g, window):
+        node.set_input(1, g)
         return False
     batch, channels, filters = int(x.shape[0]), int(x.shape[1]), int(g.shape[1])
     op = Builder(node, "lower")
@@ -183,7 +184,7 @@ def _swaps_in_blocks(x: Value, g: Value, window: Window) -> bool:
     block = block_size()
     if block is None or window.rank != 2 or any(s != 1 for s in window.strides):
         return False
-    return int(x.shape[0]) % block == 0 and int(g.shape[1]) % block == 0 and int(x.shape[1]) >= block
+    return int(x.shape[0]) % block == 0 and int(g.shape[1]) % block == 0
 
 
 def _pixel_weight_grad(node: Node, x: Value, g: Value) -> bool:

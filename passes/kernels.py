@@ -20,7 +20,7 @@ from passes.products import RULES as PRODUCTS
 from passes.rewrite import LocalRule, Refusal, Result, Rule, example, rewrite
 from passes.simplify.reductions import axes_of
 from passes.simplify.transposes import goes_into_matmul, permutation
-from passes.traits import BROADCASTING
+from passes.traits import BROADCASTING, COMPARISONS
 
 __all__ = ["RULES", "Kernels"]
 
@@ -292,14 +292,14 @@ class NumberWithColumn(LocalRule):
     """``x + c = Reshape(Reshape(x, n) + c, shape of x)`` for a number c, where the last axis of x has size 1.
 
     The runtime broadcasts along the last axis; where that has one number, it takes 20 ns for each. So for all operators
-    that work element by element.
+    that work element by element, but for comparisons, which may be part of a mask.
     """
 
-    roots = tuple(sorted(BROADCASTING - {"Clip"}))
+    roots = tuple(sorted(BROADCASTING - COMPARISONS - {"Clip"}))
     examples = (
         example(lambda x: raw.Add(x, np.float32(2)), "float32[16, 32, 1]"),
         example(lambda x, c: raw.Sub(c, x), "float32[512, 1]", "float32[1]"),
-        example(lambda x: raw.Less(x, np.float32(0)), "float32[512, 1]"),
+        example(lambda x: raw.Max(x, np.float32(0)), "float32[512, 1]"),
         example(lambda x: raw.Add(x, np.float32(2)), "float32[batch, 1]", refuses="sizes are not known"),
         example(lambda x: raw.Add(x, np.float32(2)), "float32[8, 1]", refuses="there are few numbers"),
     )
@@ -318,7 +318,7 @@ class NumberWithColumn(LocalRule):
         count = prod(int(d) for d in shape)
         if count < _FEW_NUMBERS:
             return Refusal("there are few numbers", node.output)
-        flat = [op.Reshape(v, _i64(count if w else 1)) for v, w in zip(values, whole, strict=True)]
+        flat = [op.Reshape(v, _i64(*[count] * w)) for v, w in zip(values, whole, strict=True)]
         return op.Reshape(op.node(node.op, flat, **node.attributes), _i64(*map(int, shape)))
 
 

@@ -17,7 +17,7 @@ from passes.base import Pass
 from passes.blocks import NCHWC, block_size, images_of, means_of, pixels_of, rows_of, to_blocks
 from passes.build import Builder
 from passes.products import RULES as PRODUCTS
-from passes.rewrite import LocalRule, Refusal, Result, Rule, example, rewrite
+from passes.rewrite import CONSTANT, LocalRule, Refusal, Result, Rule, example, rewrite
 from passes.simplify.reductions import axes_of
 from passes.simplify.transposes import goes_into_matmul, permutation
 from passes.traits import BROADCASTING, COMPARISONS
@@ -252,6 +252,30 @@ class FewerAxes(LocalRule):
         return op.Reshape(turned, _i64(*(int(d) for d in node.output.shape)))
 
 
+class PadToSlice(LocalRule):
+    """``Pad(x, -p) = Slice(x)`` where it only cuts borders off: the runtime copies slices row by row."""
+
+    roots = ("Pad",)
+    operands = (CONSTANT,)
+    examples = (
+        example(lambda x: raw.Pad(x, _i64(0, -1, 0, -2)), "float32[batch, 5]"),
+        example(lambda x: raw.Pad(x, _i64(0, -1), None, _i64(-2)), "float32[3, 4]"),
+        example(lambda x: raw.Pad(x, _i64(0, 0, 1, -2)), "float32[3, 5]", refuses="it also adds borders"),
+    )
+
+    def apply(self, node: Node, op: Builder) -> Result:
+        pads, axes = node.inputs[1], node.inputs[3] if len(node.inputs) > 3 else None
+        if pads is None or pads.data is None or not pads.data.any() or (axes is not None and axes.data is None):
+            return None
+        before, after = np.split(pads.data, 2)
+        if max(before.max(), after.max()) > 0:
+            return Refusal("it also adds borders", pads)
+        which = np.arange(before.size) if axes is None or axes.data is None else axes.data
+        cut = (before != 0) | (after != 0)
+        ends = np.where(after == 0, np.iinfo(np.int64).max, after)
+        return op.Slice(node.inputs[0], -before[cut], ends[cut], which[cut].astype(np.int64))
+
+
 class MaskOfPositive(LocalRule):
     """``Cast(x > 0) = HardSigmoid(x, alpha=2¹²⁶) = min(1, max(0, 2¹²⁶ x))``: a ReLU's mask in one pass over memory.
 
@@ -325,4 +349,12 @@ class NumberWithColumn(LocalRule):
 _FEW_NUMBERS = 256
 
 
-RULES: tuple[Rule, ...] = (NumberWithColumn(), SumOfRows(), TurnOnce(), FewerAxes(), MaskOfPositive(), *PRODUCTS)
+RULES: tuple[Rule, ...] = (
+    NumberWithColumn(),
+    SumOfRows(),
+    TurnOnce(),
+    FewerAxes(),
+    PadToSlice(),
+    MaskOfPositive(),
+    *PRODUCTS,
+)

@@ -52,30 +52,6 @@ class RemovePad(LocalRule):
         return node.inputs[0] if pads is not None and pads.data is not None and not pads.data.any() else None
 
 
-class PadToSlice(LocalRule):
-    """``Pad(x, -p) = Slice(x)``: what only cuts borders off is a slice, which runtimes copy by rows."""
-
-    roots = ("Pad",)
-    operands = (CONSTANT,)
-    examples = (
-        example(lambda x: raw.Pad(x, _i64(0, -1, 0, -2)), "float32[batch, 5]"),
-        example(lambda x: raw.Pad(x, _i64(0, -1), None, _i64(-2)), "float32[3, 4]"),
-        example(lambda x: raw.Pad(x, _i64(0, 0, 1, -2)), "float32[3, 5]", refuses="it also adds borders"),
-    )
-
-    def apply(self, node: Node, op: Builder) -> Result:
-        pads, axes = node.inputs[1], node.inputs[3] if len(node.inputs) > 3 else None
-        if pads is None or pads.data is None or not pads.data.any() or (axes is not None and axes.data is None):
-            return None
-        before, after = np.split(pads.data, 2)
-        if max(before.max(), after.max()) > 0:
-            return Refusal("it also adds borders", pads)
-        which = np.arange(before.size) if axes is None or axes.data is None else axes.data
-        cut = (before != 0) | (after != 0)
-        ends = np.where(after == 0, np.iinfo(np.int64).max, after)
-        return op.Slice(node.inputs[0], -before[cut], ends[cut], which[cut].astype(np.int64))
-
-
 class ConcatOfSplit(LocalRule):
     """``Concat(Split(x)) = x`` along one axis, all parts in their order."""
 
@@ -167,7 +143,6 @@ class ConcatOfConcat(LocalRule):
 RULES: tuple[Rule, ...] = (
     RemoveSlice(),
     RemovePad(),
-    PadToSlice(),
     RemoveSplit(),
     ConcatWithoutEmpty(),
     ConcatOfConcat(),

@@ -96,7 +96,7 @@ def means_of(op: Builder, x: Value) -> Value:
 
 
 def pixels_of(x: Value) -> Value | None:
-    """Return the blocked images of height 1 whose pixels are a tensor's rows, one after the other, if it has any."""
+    """Return the blocked images whose pixels are a tensor's rows, one after the other, if it has any."""
     source: Value | None = x
     while source is not None and source.producer is not None and source.producer.op_id == "Reshape":
         source = source.producer.inputs[0]
@@ -104,7 +104,7 @@ def pixels_of(x: Value) -> Value | None:
     if made is None or made.op_id != f"{NCHWC}::ReorderOutput" or not made.attributes.get("channels_last", 0):
         return None
     image = made.inputs[0]
-    if image is None or not image.type.is_static or image.shape[2] != 1:
+    if image is None or not image.type.is_static:
         return None
     return image if x.shape[-1] == image.shape[1] else None
 

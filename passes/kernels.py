@@ -83,7 +83,7 @@ class SumOfRows(LocalRule):
         image = pixels_of(x)
         if image is not None:
             total = op.ReduceSum(means_of(op, image), _i64(0, 2, 3), keepdims=0)
-            return op.Mul(total, float(image.shape[3]))
+            return op.Mul(total, float(prod(int(d) for d in image.shape[2:])))
         if rows >= _MANY_ROWS and _turnings(x) > 1:
             return op.ReduceSum(_turned(op, x), _i64(0, 2), keepdims=0)
         flat = x if x.ndim == 2 else op.Reshape(x, _i64(rows, int(x.shape[-1])))
@@ -183,7 +183,7 @@ def _in_blocks(op: Builder, a: Value, g: Value, block: int) -> Value | None:
     """Return the blocked images whose pixels are the rows of g, if it comes from such or ``aᵀ g`` is worth the way."""
     image = pixels_of(g)
     if image is not None:
-        return image if int(image.shape[3]) % block == 0 else None
+        return image if prod(int(d) for d in image.shape[2:]) % block == 0 else None
     rows, width, columns = (int(d) for d in (*a.shape, g.shape[1]))
     if rows % block or columns % block or width * columns < _WORTH_BLOCKS * (width + columns):
         return None
@@ -195,8 +195,9 @@ def _product_with_blocks(op: Builder, a: Value, image: Value, block: int) -> Val
 
     Its image has the columns of a as pixels and the rows of both as channels.
     """
-    steps, columns, _, rows = (int(d) for d in image.shape)
-    count, width = steps * rows, int(a.shape[1])
+    steps, columns, *sizes = (int(d) for d in image.shape)
+    rows, width = prod(sizes), int(a.shape[1])
+    count = steps * rows
     parts = op.Reshape(image, _i64(steps, columns // block, rows, block))
     kernel = op.Reshape(op.Transpose(parts, perm=(1, 0, 2, 3)), _i64(columns, count, 1, 1))
     pixels = to_blocks(op, op.Reshape(a, _i64(1, count, 1, width)))

@@ -304,14 +304,17 @@ def _conv(op: Builder, inputs: list[Any], type: TensorType, **attributes: Any) -
 
 
 class ProductOfPixels(LocalRule):
-    """``Gemm(pixels of x, w) = pixels of Conv(x, w)``: less leaves the blocks, and products are faster there."""
+    """``Gemm(pixels of x, w) = pixels of Conv(x, w)``: less leaves the blocks, and products are faster there.
+
+    That is for images of one row, such as steps of loops are.
+    """
 
     roots = ("Gemm",)
 
     def apply(self, node: Node, op: Builder) -> Result:
         x, w = node.inputs[:2]
         image, block = None if x is None else pixels_of(x), block_size()
-        if image is None or w is None or block is None or len(node.inputs) > 2:
+        if image is None or image.shape[2] != 1 or w is None or block is None or len(node.inputs) > 2:
             return None
         how = Sequences(block).free(node, 0)
         if how is None or not how.gain:

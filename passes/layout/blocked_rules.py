@@ -15,6 +15,7 @@ from nngraph.ops.axes import ints
 from passes.blocks import NCHWC
 from passes.build import Builder
 from passes.rewrite import LocalRule, Refusal, Result, Rule
+from passes.simplify.transposes import permutation
 
 __all__ = ["RULES"]
 
@@ -120,4 +121,27 @@ class ProductIntoConv(LocalRule):
         return op.Mul(op.Reshape(total, ints(batch, channels, 1, 1)), np.float32(1 / prod(sizes)))
 
 
-RULES: tuple[Rule, ...] = (ActivationIntoConv(), ShiftIntoConv(), SumIntoConv(), ProductIntoConv())
+class LastFromBlocks(LocalRule):
+    """``Transpose(ReorderOutput(x)) = ReorderOutput(x)`` to channels last: a reorder uses all threads."""
+
+    roots = ("Transpose",)
+    operands = (f"{NCHWC}::ReorderOutput",)
+
+    def apply(self, node: Node, op: Builder) -> Result:
+        image = node.inputs[0]
+        made = image.producer if image is not None else None
+        if made is None or made.op_id not in self.operands or made.attributes.get("channels_last", 0):
+            return None
+        if permutation(node) != (0, 2, 3, 1):
+            return None
+        attributes = {**made.attributes, "channels_last": 1}
+        return op.node("ReorderOutput", made.inputs, _domain=NCHWC, _types=[node.output.type], **attributes)
+
+
+RULES: tuple[Rule, ...] = (
+    ActivationIntoConv(),
+    ShiftIntoConv(),
+    SumIntoConv(),
+    ProductIntoConv(),
+    LastFromBlocks(),
+)

@@ -320,6 +320,11 @@ def test_channels_last_on_either_side_is_one_reorder() -> None:
     assert all(n.op != "Transpose" or n.output.ndim == 6 for n in graph), "only the kernel's"
 
 
+def test_a_result_that_leaves_in_both_layouts_takes_two_reorders() -> None:
+    graph = graph_of(lambda x, w: (lambda y: (y, raw.Transpose(y, perm=(0, 2, 3, 1))))(conv(x, w)), IMAGE, KERNEL)
+    assert blocks(graph) == {"ReorderInput": 1, "Conv": 1, "ReorderOutput": 2}
+
+
 def test_gradients_of_biases_and_kernels_read_blocks() -> None:
     def fn(x: Any, w: Any) -> Any:
         y = raw.Tanh(conv(x, w))

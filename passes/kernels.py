@@ -280,18 +280,21 @@ class PadToSlice(LocalRule):
 class MaskOfPositive(LocalRule):
     """``Cast(x > 0) = HardSigmoid(x, alpha=2¹²⁶) = min(1, max(0, 2¹²⁶ x))``: a ReLU's mask in one pass over memory.
 
-    The smallest normal number becomes 1. What is smaller still and not 0 becomes less, where its own last digits are
-    lost already.
+    That is for the gradient of a ReLU, read from its output: the smallest normal number becomes 1, what is smaller
+    still and not 0 becomes less, and what becomes of NaN is left open.
     """
 
     roots = ("Cast",)
     operands = ("Greater",)
     examples = (
         example(lambda x: raw.Cast(raw.Greater(raw.Relu(x), np.float32(0)), to="float32"), "float32[4, 5]"),
-        example(lambda x: raw.Cast(raw.Greater(x, 1.0), to="float32"), "float32[4, 5]", refuses="it is no sign"),
+        example(lambda x: raw.Cast(raw.Greater(x, 0.0), to="float32"), "float32[4, 5]", refuses="it may be negative"),
+        example(
+            lambda x: raw.Cast(raw.Greater(raw.Relu(x), 1.0), to="float32"), "float32[4, 5]", refuses="it is no sign"
+        ),
         example(
             lambda x: (lambda positive: (raw.Cast(positive, to="float32"), raw.Not(positive)))(
-                raw.Greater(x, np.float32(0))
+                raw.Greater(raw.Relu(x), np.float32(0))
             ),
             "float32[4, 5]",
             refuses="the comparison is needed otherwise",
@@ -308,9 +311,23 @@ class MaskOfPositive(LocalRule):
             return None
         if bound.data is None or bound.data.any():
             return Refusal("it is no sign", bound)
+        if not _is_rectified(x):
+            return Refusal("it may be negative", x)
         if len(positive.uses) > 1 or positive.is_output:
             return Refusal("the comparison is needed otherwise", positive)
         return op.HardSigmoid(x, alpha=2.0**126, beta=0.0)
+
+
+def _is_rectified(x: Value | None) -> bool:
+    """Whether a tensor's numbers are those of a ReLU's output, arranged otherwise or the largest of some."""
+    while x is not None and x.producer is not None:
+        made = x.producer
+        if made.op_id == "Relu" or made.attributes.get("activation") == "Relu":
+            return True
+        if made.op not in ("MaxPool", "ReorderInput", "ReorderOutput", "Reshape", "Transpose"):
+            return False
+        x = made.inputs[0]
+    return False
 
 
 class NumberWithColumn(LocalRule):

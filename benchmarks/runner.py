@@ -46,7 +46,7 @@ class Effort:
     budget: float = 24.0
     round_seconds: float = 0.25
     least_steps: int = 2
-    least_rounds: int = 3
+    least_rounds: int = 4
     repeats: int = 2
 
     @classmethod

@@ -37,6 +37,7 @@ class Worker:
         self.adapter = adapter
         self.run: Callable[[int], float] = lambda count: 0.0
         self.count = 1
+        self.settles = True
         self.built: str | None = None
 
     def versions(self) -> dict[str, Any]:
@@ -108,7 +109,12 @@ class Worker:
         return {"count": self.count}
 
     def round(self) -> dict[str, Any]:
-        """Return the seconds of one step (or call), averaged over one round."""
+        """Return the seconds of one step (or call), averaged over one round.
+
+        One more in front of them does not count: it finds caches and page tables full of what others computed.
+        """
+        if self.settles:
+            self.run(1)
         return {"seconds": self.run(self.count)}
 
     def check(self, workload: str, weights: str, batch: int, steps: int, train: bool) -> dict[str, Any]:
@@ -154,13 +160,13 @@ class Worker:
         x, y = work.data(60_000)
         self.adapter.epoch(x[:6016], y[:6016], work.batch)
         self.run = lambda count: self.adapter.epoch(x, y, work.batch)
-        self.count = 1
+        self.count, self.settles = 1, False  # an epoch is long enough
         return {"count": 1}
 
     def close(self) -> dict[str, Any]:
         """Forget the model."""
         self.run = lambda count: 0.0
-        self.built = None
+        self.settles, self.built = True, None
         self.adapter.close()
         return {}
 

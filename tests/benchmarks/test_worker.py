@@ -68,6 +68,7 @@ def test_training_is_warmed_up_and_timed_per_step():
     assert len(adapter.rows) == 4 * 128
     np.testing.assert_array_equal(adapter.rows[:128], adapter.rows[256:384])  # two batches, again and again
     assert worker.round() == {"seconds": 0.05}
+    assert adapter.calls[4:] == [("train", 1), ("train", 4)], "the first step of a turn does not count"
 
 
 def test_slow_steps_are_not_run_more_often_than_needed():

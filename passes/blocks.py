@@ -15,6 +15,7 @@ from math import prod
 import numpy as np
 
 from nngraph.ir import Graph, Node, TensorType, Value
+from nngraph.ops.axes import ints
 from passes.build import Builder
 from passes.simplify.transposes import permutation
 
@@ -22,6 +23,7 @@ __all__ = [
     "NCHWC",
     "block_size",
     "from_blocks",
+    "image_behind",
     "image_type",
     "images_of",
     "kernel_in_blocks",
@@ -74,8 +76,8 @@ def image_type(type: TensorType) -> TensorType:
 def images_of(op: Builder, x: Value) -> Value:
     """Bring matrices (rows, columns) or (steps, rows, columns) to the blocked layout: images of rows as pixels."""
     kind = image_type(x.type)
-    number, columns, _, rows = kind.shape
-    image = op.Reshape(x, np.array((number, 1, rows, columns), np.int64))
+    number, columns, _, rows = (int(d) for d in kind.shape)
+    image = op.Reshape(x, ints(number, 1, rows, columns))
     value: Value = op.node("ReorderInput", [image], _domain=NCHWC, _types=[kind], channels_last=1)
     return value
 
@@ -95,15 +97,20 @@ def means_of(op: Builder, x: Value) -> Value:
     return value
 
 
+def image_behind(x: Value | None, channels_last: bool = False) -> Value | None:
+    """Return the blocked image that a reorder brought to the ordinary layout, or to channels last, if one made x."""
+    made = x.producer if x is not None else None
+    if made is None or made.op_id != f"{NCHWC}::ReorderOutput":
+        return None
+    return made.inputs[0] if bool(made.attributes.get("channels_last", 0)) == channels_last else None
+
+
 def pixels_of(x: Value) -> Value | None:
     """Return the blocked images whose pixels are a tensor's rows, one after the other, if it has any."""
     source: Value | None = x
     while source is not None and source.producer is not None and source.producer.op_id == "Reshape":
         source = source.producer.inputs[0]
-    made = source.producer if source is not None else None
-    if made is None or made.op_id != f"{NCHWC}::ReorderOutput" or not made.attributes.get("channels_last", 0):
-        return None
-    image = made.inputs[0]
+    image = image_behind(source, channels_last=True)
     if image is None or not image.type.is_static:
         return None
     return image if x.shape[-1] == image.shape[1] else None
@@ -125,7 +132,7 @@ def kernel_in_blocks(op: Builder, w: Value, block: int) -> Value:
         source, order = w.producer.inputs[0], [perm.index(k) for k in range(4)]
     split = (1, 0) if int(w.shape[1]) >= block else (0,)
     parts = [_Part(axis, int(w.shape[axis])) for axis in order]
-    image = _in_blocks(source)
+    image = image_behind(source)
     if image is not None and order[1] in split:  # there the second axis has its blocks already
         source = image
         parts[1].size //= block
@@ -135,18 +142,10 @@ def kernel_in_blocks(op: Builder, w: Value, block: int) -> Value:
     outer, inner = parts[: -len(split)], parts[-len(split) :]
     wanted = sorted(outer, key=lambda part: part.axis)
     if outer != wanted:
-        view = op.Reshape(source, _i64(*(part.size for part in outer), prod(part.size for part in inner)))
+        view = op.Reshape(source, ints(*(part.size for part in outer), prod(part.size for part in inner)))
         source = op.Transpose(view, perm=(*map(outer.index, wanted), len(outer)))
-    value: Value = op.Reshape(source, _i64(*map(int, w.shape)))
+    value: Value = op.Reshape(source, ints(*map(int, w.shape)))
     return value
-
-
-def _in_blocks(x: Value) -> Value | None:
-    """Return the blocked tensor of which one is the ordinary form."""
-    made = x.producer
-    if made is None or made.op_id != f"{NCHWC}::ReorderOutput" or made.attributes.get("channels_last", 0):
-        return None
-    return made.inputs[0]
 
 
 @dataclass
@@ -164,14 +163,10 @@ def _within_last(op: Builder, x: Value, parts: list[_Part], axis: int, block: in
     place = parts.index(moved)
     before, after = (prod(part.size for part in some) for some in (parts[:place], parts[place + 1 :]))
     if after > 1:
-        x = to_blocks(op, op.Reshape(x, _i64(before, moved.size, 1, after)))
+        x = to_blocks(op, op.Reshape(x, ints(before, moved.size, 1, after)))
     if moved.within:
         parts.remove(moved)
     else:
         moved.size //= block
     parts.append(_Part(axis, block, within=True))
     return x
-
-
-def _i64(*numbers: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    return np.array(numbers, np.int64)

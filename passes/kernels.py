@@ -13,6 +13,7 @@ import numpy as np
 
 from nngraph.ir import Graph, Node, Value, numpy_dtype
 from nngraph.ops import raw
+from nngraph.ops.axes import ints
 from passes.base import Pass
 from passes.blocks import NCHWC, block_size, images_of, means_of, pixels_of, rows_of, to_blocks
 from passes.build import Builder
@@ -37,13 +38,9 @@ class Kernels(Pass):
         return rewrite(graph, RULES)
 
 
-def _i64(*numbers: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    return np.array(numbers, np.int64)
-
-
 def _products(g: Value, *others: Value) -> tuple[Value, ...]:
     """What becomes of the gradient of ``a w + b w + bias``."""
-    return raw.ReduceSum(g, _i64(0), keepdims=0), *(raw.Gemm(a, g, transA=1) for a in others)
+    return raw.ReduceSum(g, ints(0), keepdims=0), *(raw.Gemm(a, g, transA=1) for a in others)
 
 
 class SumOfRows(LocalRule):
@@ -56,17 +53,17 @@ class SumOfRows(LocalRule):
 
     roots = ("ReduceSum",)
     examples = (
-        example(lambda x: raw.ReduceSum(x, _i64(0), keepdims=0), "float32[64, 10]"),
-        example(lambda x: raw.ReduceSum(x, _i64(0, 1), keepdims=0), "float32[16, 32, 10]"),
-        example(lambda x: raw.ReduceSum(raw.Abs(x), _i64(0), keepdims=0), "float32[64, 16384]"),
+        example(lambda x: raw.ReduceSum(x, ints(0), keepdims=0), "float32[64, 10]"),
+        example(lambda x: raw.ReduceSum(x, ints(0, 1), keepdims=0), "float32[16, 32, 10]"),
+        example(lambda x: raw.ReduceSum(raw.Abs(x), ints(0), keepdims=0), "float32[64, 16384]"),
         example(
             lambda *v: _products(*map(raw.Sign, v)),
             "float32[1024, 10]",
             "float32[1024, 2]",
             "float32[1024, 3]",
         ),
-        example(lambda x: raw.ReduceSum(x, _i64(0), keepdims=0), "float32[batch, 10]", refuses="sizes are not known"),
-        example(lambda x: raw.ReduceSum(x, _i64(0), keepdims=0), "float32[8, 10]", refuses="there are few rows"),
+        example(lambda x: raw.ReduceSum(x, ints(0), keepdims=0), "float32[batch, 10]", refuses="sizes are not known"),
+        example(lambda x: raw.ReduceSum(x, ints(0), keepdims=0), "float32[8, 10]", refuses="there are few rows"),
     )
 
     def apply(self, node: Node, op: Builder) -> Result:
@@ -82,16 +79,16 @@ class SumOfRows(LocalRule):
             return Refusal("there are few rows", x)
         image = pixels_of(x)
         if image is not None:
-            total = op.ReduceSum(means_of(op, image), _i64(0, 2, 3), keepdims=0)
+            total = op.ReduceSum(means_of(op, image), ints(0, 2, 3), keepdims=0)
             return op.Mul(total, float(prod(int(d) for d in image.shape[2:])))
         if rows >= _MANY_ROWS and _turnings(x) > 1:
-            return op.ReduceSum(_turned(op, x), _i64(0, 2), keepdims=0)
-        flat = x if x.ndim == 2 else op.Reshape(x, _i64(rows, int(x.shape[-1])))
+            return op.ReduceSum(_turned(op, x), ints(0, 2), keepdims=0)
+        flat = x if x.ndim == 2 else op.Reshape(x, ints(rows, int(x.shape[-1])))
         if rows * int(x.shape[-1]) < _LARGE or rows % _PARTS:
             return op.MatMul(np.ones(rows, numpy_dtype(x.dtype)), flat)
-        parts = op.Reshape(flat, _i64(_PARTS, rows // _PARTS, int(x.shape[-1])))
+        parts = op.Reshape(flat, ints(_PARTS, rows // _PARTS, int(x.shape[-1])))
         ones = np.ones((_PARTS, 1, rows // _PARTS), numpy_dtype(x.dtype))
-        return op.ReduceSum(op.MatMul(ones, parts), _i64(0, 1), keepdims=0)
+        return op.ReduceSum(op.MatMul(ones, parts), ints(0, 1), keepdims=0)
 
 
 _FEW_ROWS = 64
@@ -147,8 +144,8 @@ class TurnOnce(LocalRule):
         if max(left, right) < 2:
             return Refusal("it would be turned for one product", g)
         if left > right:
-            return op.Reshape(op.MatMul(_turned(op, a), g), _i64(int(a.shape[1]), int(g.shape[1])))
-        product = op.Reshape(op.MatMul(_turned(op, g), a), _i64(int(g.shape[1]), int(a.shape[1])))
+            return op.Reshape(op.MatMul(_turned(op, a), g), ints(int(a.shape[1]), int(g.shape[1])))
+        product = op.Reshape(op.MatMul(_turned(op, g), a), ints(int(g.shape[1]), int(a.shape[1])))
         return op.Transpose(product, perm=(1, 0))
 
 
@@ -173,9 +170,9 @@ def _turned(op: Builder, x: Value) -> Value:
     """The columns of x as rows of one matrix in a batch of one."""
     columns = int(x.shape[-1])
     rows = prod(int(d) for d in x.shape[:-1])
-    turned = op.Transpose(x if x.ndim == 2 else op.Reshape(x, _i64(rows, columns)), perm=(1, 0))
+    turned = op.Transpose(x if x.ndim == 2 else op.Reshape(x, ints(rows, columns)), perm=(1, 0))
     # Behind a reshape the runtime does not take the transpose back into a product.
-    result: Value = op.Reshape(turned, _i64(1, columns, rows))
+    result: Value = op.Reshape(turned, ints(1, columns, rows))
     return result
 
 
@@ -198,12 +195,12 @@ def _product_with_blocks(op: Builder, a: Value, image: Value, block: int) -> Val
     steps, columns, *sizes = (int(d) for d in image.shape)
     rows, width = prod(sizes), int(a.shape[1])
     count = steps * rows
-    parts = op.Reshape(image, _i64(steps, columns // block, rows, block))
-    kernel = op.Reshape(op.Transpose(parts, perm=(1, 0, 2, 3)), _i64(columns, count, 1, 1))
-    pixels = to_blocks(op, op.Reshape(a, _i64(1, count, 1, width)))
+    parts = op.Reshape(image, ints(steps, columns // block, rows, block))
+    kernel = op.Reshape(op.Transpose(parts, perm=(1, 0, 2, 3)), ints(columns, count, 1, 1))
+    pixels = to_blocks(op, op.Reshape(a, ints(1, count, 1, width)))
     kind = image.type.with_shape((1, columns, 1, width))
     product = op.node("Conv", [pixels, kernel], _domain=NCHWC, _types=[kind], kernel_shape=(1, 1))
-    result: Value = op.Reshape(rows_of(op, product), _i64(width, columns))
+    result: Value = op.Reshape(rows_of(op, product), ints(width, columns))
     return result
 
 
@@ -248,9 +245,9 @@ class FewerAxes(LocalRule):
         if len(groups) < 2:
             return None  # nothing moves
         ordered = sorted(groups)
-        flat = op.Reshape(x, _i64(*(prod(int(x.shape[k]) for k in group) for group in ordered)))
+        flat = op.Reshape(x, ints(*(prod(int(x.shape[k]) for k in group) for group in ordered)))
         turned = op.Transpose(flat, perm=tuple(ordered.index(group) for group in groups))
-        return op.Reshape(turned, _i64(*(int(d) for d in node.output.shape)))
+        return op.Reshape(turned, ints(*(int(d) for d in node.output.shape)))
 
 
 class PadToSlice(LocalRule):
@@ -259,9 +256,9 @@ class PadToSlice(LocalRule):
     roots = ("Pad",)
     operands = (CONSTANT,)
     examples = (
-        example(lambda x: raw.Pad(x, _i64(0, -1, 0, -2)), "float32[batch, 5]"),
-        example(lambda x: raw.Pad(x, _i64(0, -1), None, _i64(-2)), "float32[3, 4]"),
-        example(lambda x: raw.Pad(x, _i64(0, 0, 1, -2)), "float32[3, 5]", refuses="it also adds borders"),
+        example(lambda x: raw.Pad(x, ints(0, -1, 0, -2)), "float32[batch, 5]"),
+        example(lambda x: raw.Pad(x, ints(0, -1), None, ints(-2)), "float32[3, 4]"),
+        example(lambda x: raw.Pad(x, ints(0, 0, 1, -2)), "float32[3, 5]", refuses="it also adds borders"),
     )
 
     def apply(self, node: Node, op: Builder) -> Result:
@@ -360,8 +357,8 @@ class NumberWithColumn(LocalRule):
         count = prod(int(d) for d in shape)
         if count < _FEW_NUMBERS:
             return Refusal("there are few numbers", node.output)
-        flat = [op.Reshape(v, _i64(*[count] * w)) for v, w in zip(values, whole, strict=True)]
-        return op.Reshape(op.node(node.op, flat, **node.attributes), _i64(*map(int, shape)))
+        flat = [op.Reshape(v, ints(*[count] * w)) for v, w in zip(values, whole, strict=True)]
+        return op.Reshape(op.node(node.op, flat, **node.attributes), ints(*map(int, shape)))
 
 
 _FEW_NUMBERS = 256

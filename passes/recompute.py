@@ -15,12 +15,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Any, ClassVar
-
-import numpy as np
+from typing import ClassVar
 
 from nngraph.ir import Graph, Node, Value, bytes_of
 from nngraph.ir.graph import copy_node
+from nngraph.ops.axes import ints
 from passes.base import Pass
 from passes.build import Builder
 from passes.dce import Dce
@@ -208,8 +207,8 @@ def _copy(
         return 0
     anchor = nodes[first]
     op = Builder(anchor, Recompute.name)
-    number = op.Cast(op.Slice(op.Reshape(gradient, _i64(-1)), _i64(0), _i64(1)), to="int64")
-    same = {rank: op.Mul(number, _i64(*[0] * rank)) for rank in sorted({value.type.rank for value in later})}
+    number = op.Cast(op.Slice(op.Reshape(gradient, ints(-1)), ints(0), ints(1)), to="int64")
+    same = {rank: op.Mul(number, ints(*[0] * rank)) for rank in sorted({value.type.rank for value in later})}
     mapping: dict[Value, Value] = {}
     for value in later:
         view = op.Reshape(value, same[value.type.rank])
@@ -253,10 +252,6 @@ def _slice(dropped: Sequence[Value], inside: set[Node], small: int) -> tuple[set
             else:
                 entering[v] = None
     return needed, list(entering)
-
-
-def _i64(*numbers: int) -> np.ndarray[Any, Any]:
-    return np.array(numbers, np.int64)
 
 
 def recompute_passes(wish: bool | int | float | None) -> list[Pass]:

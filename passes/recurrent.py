@@ -14,6 +14,7 @@ import numpy as np
 
 from nngraph.ir import Graph, Node, Value
 from nngraph.ops import raw
+from nngraph.ops.axes import ints
 from nngraph.ops.control import scan_steps
 from passes.build import Builder, splat
 from passes.pattern import Attempt, trace_pattern
@@ -178,16 +179,16 @@ class ScanToLstm(LocalRule):
                 _reordered(op, recurrent, units),
                 None if bias is None else _reordered_bias(op, bias, units),
                 None,
-                None if _is_zero(hidden) else op.Unsqueeze(hidden, _i64(0)),
-                None if _is_zero(carried) else op.Unsqueeze(carried, _i64(0)),
+                None if _is_zero(hidden) else op.Unsqueeze(hidden, ints(0)),
+                None if _is_zero(carried) else op.Unsqueeze(carried, ints(0)),
             ],
             _outputs=3,
             hidden_size=units,
             direction="reverse" if _directions(node) == {1} else "forward",
         )
         sequence, *states = outputs
-        last = [op.Squeeze(state, _i64(0)) for state in states]
-        return tuple(last if len(node.outputs) == 2 else [*last, op.Squeeze(sequence, _i64(1))])
+        last = [op.Squeeze(state, ints(0)) for state in states]
+        return tuple(last if len(node.outputs) == 2 else [*last, op.Squeeze(sequence, ints(1))])
 
 
 def _gru(x: Any, w: Any, u: Any, b: Any, h: Any, backwards: bool = False, biased: bool = True) -> Any:
@@ -252,19 +253,19 @@ class ScanToGru(LocalRule):
             "GRU",
             [
                 x,
-                op.Unsqueeze(op.Transpose(kernel, perm=(1, 0)), _i64(0)),
-                op.Unsqueeze(op.Transpose(recurrent, perm=(1, 0)), _i64(0)),
-                op.Unsqueeze(both, _i64(0)) if biases else None,
+                op.Unsqueeze(op.Transpose(kernel, perm=(1, 0)), ints(0)),
+                op.Unsqueeze(op.Transpose(recurrent, perm=(1, 0)), ints(0)),
+                op.Unsqueeze(both, ints(0)) if biases else None,
                 None,
-                None if _is_zero(hidden) else op.Unsqueeze(hidden, _i64(0)),
+                None if _is_zero(hidden) else op.Unsqueeze(hidden, ints(0)),
             ],
             _outputs=2,
             hidden_size=units,
             direction="reverse" if _directions(node) == {1} else "forward",
             linear_before_reset=1,
         )
-        state = op.Squeeze(last, _i64(0))
-        return (state,) if len(node.outputs) == 1 else (state, op.Squeeze(sequence, _i64(1)))
+        state = op.Squeeze(last, ints(0))
+        return (state,) if len(node.outputs) == 1 else (state, op.Squeeze(sequence, ints(1)))
 
 
 def _of_cell(node: Node, stacks: int, weights: Callable[[Graph], T | None]) -> T | Refusal | None:
@@ -305,15 +306,15 @@ def _projection(stack: Value) -> tuple[Value, Value, Value | None] | None:
 
 def _reordered(op: Builder, weights: Value, units: int) -> Value:
     """Weights (inputs, 4 units) as the operator wants them: (1, 4 units, inputs), the gates in its order."""
-    gates = op.Gather(op.Reshape(weights, _i64(0, 4, units)), _ORDER, axis=1)
-    turned: Value = op.Unsqueeze(op.Transpose(op.Reshape(gates, _i64(0, 4 * units)), perm=(1, 0)), _i64(0))
+    gates = op.Gather(op.Reshape(weights, ints(0, 4, units)), _ORDER, axis=1)
+    turned: Value = op.Unsqueeze(op.Transpose(op.Reshape(gates, ints(0, 4 * units)), perm=(1, 0)), ints(0))
     return turned
 
 
 def _reordered_bias(op: Builder, bias: Value, units: int) -> Value:
     """Biases (4 units) as the operator wants them: (1, 8 units), of which the second half is for the state."""
-    gates = op.Gather(op.Reshape(bias, _i64(4, units)), _ORDER, axis=0)
-    both: Value = op.Concat(op.Reshape(gates, _i64(1, 4 * units)), np.zeros((1, 4 * units), np.float32), axis=1)
+    gates = op.Gather(op.Reshape(bias, ints(4, units)), _ORDER, axis=0)
+    both: Value = op.Concat(op.Reshape(gates, ints(1, 4 * units)), np.zeros((1, 4 * units), np.float32), axis=1)
     return both
 
 
@@ -322,10 +323,6 @@ def _is_zero(state: Value) -> bool:
     made = state.producer
     spread = made is not None and made.op_id == "Expand"
     return splat(made.inputs[0] if made is not None and spread else state) == 0
-
-
-def _i64(*numbers: int) -> np.ndarray[Any, Any]:
-    return np.array(numbers, np.int64)
 
 
 RULES: tuple[Rule, ...] = (ScanToLstm(), ScanToGru())

@@ -16,8 +16,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nngraph.ir import Graph, Node, TensorType, Value, bytes_of
+from nngraph.ops.axes import ints
 from passes.base import Pass
-from passes.blocks import NCHWC, block_size, from_blocks, kernel_in_blocks, means_of, to_blocks
+from passes.blocks import NCHWC, block_size, from_blocks, kernel_in_blocks, means_of, rows_of, to_blocks
 from passes.build import Builder
 from passes.layout.blocked_rules import RULES
 from passes.layout.flip import move
@@ -153,7 +154,7 @@ class Blocked(Layouts):
             return None
 
         def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
-            image, numbers = inputs[slot], op.Reshape(inputs[1 - slot], _i64(channels))
+            image, numbers = inputs[slot], op.Reshape(inputs[1 - slot], ints(channels))
             if node.op == "Mul":
                 return [_affine(op, image, numbers)]
             one = np.full(channels, -1 if node.op == "Sub" and slot == 1 else 1, np.float32)
@@ -169,10 +170,10 @@ class Blocked(Layouts):
         x, numbers = node.inputs[slot], np.repeat(v.data.reshape(-1), self.block)
         if x is None or not x.type.is_static:
             return None
-        shape = _i64(*(int(d) for d in x.shape))
+        shape = ints(*(int(d) for d in x.shape))
 
         def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
-            inputs[slot] = op.Reshape(inputs[slot], _i64(-1, numbers.size))
+            inputs[slot] = op.Reshape(inputs[slot], ints(-1, numbers.size))
             inputs[1 - slot] = numbers
             return [op.Reshape(getattr(op, node.op)(*inputs), shape)]
 
@@ -189,10 +190,10 @@ class Blocked(Layouts):
 
         def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
             image, scale, offset = inputs[:3]
-            mean = op.ReduceMean(means_of(op, image), _i64(0, 2, 3), keepdims=0)
+            mean = op.ReduceMean(means_of(op, image), ints(0, 2, 3), keepdims=0)
             # The same as what the gradient subtracts.
             away = _affine(op, image, np.ones(int(x.shape[1]), np.float32), op.Neg(mean))
-            variance = op.ReduceMean(means_of(op, op.Mul(away, away)), _i64(0, 2, 3), keepdims=0)
+            variance = op.ReduceMean(means_of(op, op.Mul(away, away)), ints(0, 2, 3), keepdims=0)
             factor = op.Div(scale, op.Sqrt(op.Add(variance, epsilon)))
             return [_affine(op, away, factor, offset), mean, variance]
 
@@ -235,7 +236,7 @@ class Blocked(Layouts):
         widths = pads.data.tolist()
         if widths[1] or widths[5]:
             return None
-        wanted = _i64(*widths[:4], 0, *widths[4:], 0)
+        wanted = ints(*widths[:4], 0, *widths[4:], 0)
 
         def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
             more = [] if len(inputs) < 3 else inputs[2:]
@@ -252,10 +253,10 @@ class Blocked(Layouts):
     def _viewed(self, op: Builder, x: Value, y: TensorType, make: Callable[[Value], Value]) -> Value:
         """Apply something to the view of a blocked tensor; the result has the type of y."""
         channels, height, width = (int(d) for d in x.shape[1:])
-        view = op.Reshape(x, _i64(0, channels // self.block, height, width, self.block))
+        view = op.Reshape(x, ints(0, channels // self.block, height, width, self.block))
         sizes: Any = y.shape
         batch = sizes[0] if isinstance(sizes[0], int) else -1
-        value: Value = op.Reshape(make(view), _i64(batch, *sizes[1:]))
+        value: Value = op.Reshape(make(view), ints(batch, *sizes[1:]))
         return value
 
     def _conv(self, node: Node) -> Free | None:
@@ -289,7 +290,7 @@ class Blocked(Layouts):
             if not apart:
                 return _in_domain(node, op, inputs, kernel_shape=kernel)
             top, left, bottom, right = pads
-            beside = _i64(0, 0, 0, left, 0, 0, 0, 0, right, 0)
+            beside = ints(0, 0, 0, left, 0, 0, 0, 0, right, 0)
             wider = x.type.with_shape((*x.shape[:3], int(x.shape[3]) + left + right))
             inputs[0] = self._viewed(op, inputs[0], wider, lambda v: op.Pad(v, beside))
             return _in_domain(node, op, inputs, kernel_shape=kernel, pads=(top, 0, bottom, 0))
@@ -370,7 +371,7 @@ class Blocked(Layouts):
             return None
 
         def flip(op: Builder, inputs: list[Any]) -> Sequence[Value]:
-            total = op.ReduceSum(means_of(op, inputs[0]), _i64(0, 2, 3), keepdims=0)
+            total = op.ReduceSum(means_of(op, inputs[0]), ints(0, 2, 3), keepdims=0)
             return [op.Mul(total, np.float32(prod(int(d) for d in sizes)))]
 
         return Free((0,), False, flip)
@@ -383,16 +384,11 @@ class Blocked(Layouts):
         if perm == _FIRST and self._fits(node.output):
             return Free((), True, lambda op, inputs: [_made(node, op, "ReorderInput", inputs, {"channels_last": 1})])
         if perm == _LAST and self._fits(x):
-            attributes = {"channels": x.shape[1], "channels_last": 1}
-            return Free((0,), False, lambda op, inputs: [_made(node, op, "ReorderOutput", inputs, attributes)])
+            return Free((0,), False, lambda op, inputs: [rows_of(op, inputs[0])])
         return None
 
 
 _ELEMENTWISE = UNARY | (BROADCASTING - {"PRelu"})
-
-
-def _i64(*numbers: int) -> np.ndarray[Any, Any]:
-    return np.array(numbers, np.int64)
 
 
 def _made(node: Node, op: Builder, name: str, inputs: list[Any], attributes: dict[str, Any]) -> Value:
@@ -411,7 +407,7 @@ def _affine(op: Builder, x: Value, scale: Any, shift: Any = None) -> Value:
     kernel: Any = (
         scale.reshape(channels, 1, 1, 1)
         if isinstance(scale, np.ndarray)
-        else op.Reshape(scale, _i64(channels, 1, 1, 1))
+        else op.Reshape(scale, ints(channels, 1, 1, 1))
     )
     inputs = [x, kernel] if shift is None else [x, kernel, shift]
     value: Value = op.node("Conv", inputs, _domain=NCHWC, _types=[x.type], kernel_shape=(1, 1), group=channels)

@@ -12,7 +12,7 @@ import numpy as np
 
 from nngraph.ir import Node, Value
 from nngraph.ops.axes import ints
-from passes.blocks import NCHWC
+from passes.blocks import NCHWC, image_behind, rows_of
 from passes.build import Builder
 from passes.rewrite import LocalRule, Refusal, Result, Rule
 from passes.simplify.transposes import permutation
@@ -128,14 +128,8 @@ class LastFromBlocks(LocalRule):
     operands = (f"{NCHWC}::ReorderOutput",)
 
     def apply(self, node: Node, op: Builder) -> Result:
-        image = node.inputs[0]
-        made = image.producer if image is not None else None
-        if made is None or made.op_id not in self.operands or made.attributes.get("channels_last", 0):
-            return None
-        if permutation(node) != (0, 2, 3, 1):
-            return None
-        attributes = {**made.attributes, "channels_last": 1}
-        return op.node("ReorderOutput", made.inputs, _domain=NCHWC, _types=[node.output.type], **attributes)
+        image = image_behind(node.inputs[0])
+        return None if image is None or permutation(node) != (0, 2, 3, 1) else rows_of(op, image)
 
 
 RULES: tuple[Rule, ...] = (

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nngraph.ir import Node, Value
+from nngraph.ops.axes import ints
 from nngraph.ops.windows import Window
 from passes.blocks import block_size
 from passes.build import Builder, replace_value
@@ -86,8 +87,8 @@ def _depthwise_by_image(node: Node, x: Value, g: Value, window: Window) -> bool:
     assert window.pads is not None
     op = Builder(node, "lower")
     each = op.Conv(
-        op.Reshape(x, _i64(1, batch * channels, *_sizes(x))),
-        op.Reshape(g, _i64(batch * channels, 1, *steps)),
+        op.Reshape(x, ints(1, batch * channels, *_sizes(x))),
+        op.Reshape(g, ints(batch * channels, 1, *steps)),
         kernel_shape=steps,
         strides=window.dilations,
         dilations=window.strides,
@@ -95,10 +96,10 @@ def _depthwise_by_image(node: Node, x: Value, g: Value, window: Window) -> bool:
         group=batch * channels,
     )
     places = _sizes(each)
-    total = op.ReduceSum(op.Reshape(each, _i64(batch, channels, *places)), _i64(0), keepdims=1)
+    total = op.ReduceSum(op.Reshape(each, ints(batch, channels, *places)), ints(0), keepdims=1)
     if places != kernel:  # the last pixels are in no window
-        total = op.Slice(total, _i64(0, 0), _i64(*kernel), _i64(2, 3))
-    return _put(node, op, op.Reshape(total, _i64(channels, 1, *kernel)))
+        total = op.Slice(total, ints(0, 0), ints(*kernel), ints(2, 3))
+    return _put(node, op, op.Reshape(total, ints(channels, 1, *kernel)))
 
 
 def _depthwise_by_entry(node: Node, x: Value, g: Value, window: Window) -> bool:
@@ -108,17 +109,17 @@ def _depthwise_by_entry(node: Node, x: Value, g: Value, window: Window) -> bool:
     assert window.pads is not None
     after = [max(r, 0) for r in window.reach(_sizes(x), steps)]
     before = window.pads[:rank]
-    padded = op.Pad(x, _i64(0, 0, *before, 0, 0, *after)) if any((*before, *after)) else x
-    axes, pixels = range(2, x.ndim), _i64(0, *range(2, x.ndim))
+    padded = op.Pad(x, ints(0, 0, *before, 0, 0, *after)) if any((*before, *after)) else x
+    axes, pixels = range(2, x.ndim), ints(0, *range(2, x.ndim))
     entries = []
     for place in np.ndindex(*kernel):
         starts = [p * d for p, d in zip(place, window.dilations, strict=True)]
         ends = [b + (n - 1) * s + 1 for b, n, s in zip(starts, steps, window.strides, strict=True)]
-        moved = op.Slice(padded, _i64(*starts), _i64(*ends), _i64(*axes), _i64(*window.strides))
+        moved = op.Slice(padded, ints(*starts), ints(*ends), ints(*axes), ints(*window.strides))
         entries.append(op.ReduceSum(op.Mul(moved, g), pixels, keepdims=0))
-    columns = [op.Unsqueeze(e, _i64(1)) for e in entries]
+    columns = [op.Unsqueeze(e, ints(1)) for e in entries]
     whole = op.Concat(*columns, axis=1) if len(columns) > 1 else columns[0]
-    return _put(node, op, op.Reshape(whole, _i64(int(g.shape[1]), 1, *kernel)))
+    return _put(node, op, op.Reshape(whole, ints(int(g.shape[1]), 1, *kernel)))
 
 
 def conv_weight_grad(node: Node) -> bool:
@@ -146,7 +147,7 @@ def conv_weight_grad(node: Node) -> bool:
     if all(k == 1 for k in (*kernel, *window.strides)) and not any(before) and sizes == steps:
         return _pixel_weight_grad(node, x, g)
     if _swaps_in_blocks(x, g, window):
-        node.set_input(1, g)
+        node.set_input(1, g)  # the portable form is as good, but is not to read the zeros behind g either
         return False
     batch, channels, filters = int(x.shape[0]), int(x.shape[1]), int(g.shape[1])
     op = Builder(node, "lower")
@@ -154,9 +155,9 @@ def conv_weight_grad(node: Node) -> bool:
     image = op.Transpose(x, perm=(0, *range(2, x.ndim), 1))
     if min(reach) < 0:  # the last pixels are in no window
         sizes = tuple(n + min(r, 0) for n, r in zip(sizes, reach, strict=True))
-        image = op.Slice(image, _i64(*[0] * window.rank), _i64(*sizes), _i64(*range(1, last + 1)))
+        image = op.Slice(image, ints(*[0] * window.rank), ints(*sizes), ints(*range(1, last + 1)))
     after = [max(r, 0) for r in reach]
-    image = op.Reshape(image, _i64(1, batch, *sizes[:-1], sizes[-1] * channels))
+    image = op.Reshape(image, ints(1, batch, *sizes[:-1], sizes[-1] * channels))
     # Few channels make few columns; two halves of the batch side by side keep the product busy.
     groups = 2 if channels <= 64 and batch % 2 == 0 else 1
     merged = op.Conv(
@@ -169,17 +170,17 @@ def conv_weight_grad(node: Node) -> bool:
         group=groups,
     )
     if groups == 1:
-        gradient = op.Reshape(merged, _i64(filters, *kernel, channels))
+        gradient = op.Reshape(merged, ints(filters, *kernel, channels))
     else:
-        gradient = op.ReduceSum(op.Reshape(merged, _i64(groups, filters, *kernel, channels)), _i64(0), keepdims=0)
+        gradient = op.ReduceSum(op.Reshape(merged, ints(groups, filters, *kernel, channels)), ints(0), keepdims=0)
     return _put(node, op, op.Transpose(gradient, perm=(0, last + 1, *range(1, last + 1))))
 
 
 def _swaps_in_blocks(x: Value, g: Value, window: Window) -> bool:
     """Whether the portable form, which exchanges batch and channels, can work in the blocked layout.
 
-    Batch and filters must fill blocks, and the channels, which are the batch then, should not be few. There it takes no
-    memory for patches: those of a kernel of 3 × 3 pixels are nine times as large as the image.
+    Batch and filters must fill blocks; the channels, which are the batch then, may be few. There it takes no memory for
+    patches: those of a kernel of 3 × 3 pixels are nine times as large as the image.
     """
     block = block_size()
     if block is None or window.rank != 2 or any(s != 1 for s in window.strides):
@@ -192,8 +193,8 @@ def _pixel_weight_grad(node: Node, x: Value, g: Value) -> bool:
     op, rank = Builder(node, "lower"), x.ndim - 2
     last, first = (0, *range(2, x.ndim), 1), (rank + 1, rank, *range(rank))
     channels, filters = int(x.shape[1]), int(g.shape[1])
-    rows, columns = (op.Reshape(op.Transpose(v, perm=last), _i64(-1, int(v.shape[1]))) for v in (x, g))
-    product = op.Reshape(op.Gemm(rows, columns, transA=1), _i64(*[1] * rank, channels, filters))
+    rows, columns = (op.Reshape(op.Transpose(v, perm=last), ints(-1, int(v.shape[1]))) for v in (x, g))
+    product = op.Reshape(op.Gemm(rows, columns, transA=1), ints(*[1] * rank, channels, filters))
     return _put(node, op, op.Transpose(product, perm=first))
 
 
@@ -205,9 +206,9 @@ def _as_kernel(op: Builder, g: Value, groups: int) -> Value:
     if groups == 1:
         value = op.Transpose(g, perm=(1, 0, *rest))
         return value
-    parts = op.Reshape(g, _i64(groups, batch // groups, filters, *steps))
+    parts = op.Reshape(g, ints(groups, batch // groups, filters, *steps))
     turned = op.Transpose(parts, perm=(0, 2, 1, *(k + 1 for k in rest)))
-    value = op.Reshape(turned, _i64(groups * filters, batch // groups, *steps))
+    value = op.Reshape(turned, ints(groups * filters, batch // groups, *steps))
     return value
 
 
@@ -257,7 +258,7 @@ def _turned_round(op: Builder, w: Value) -> Value:
         source, perm = made.inputs[0], permutation(made)
     back = [-1] * (w.ndim - 2)
     turned: Value = op.Slice(
-        source, _i64(*back), np.full(len(back), np.iinfo(np.int64).min), _i64(*perm[2:]), _i64(*back)
+        source, ints(*back), np.full(len(back), np.iinfo(np.int64).min), ints(*perm[2:]), ints(*back)
     )
     return turned if source is w else op.Transpose(turned, perm=perm)
 
@@ -290,8 +291,8 @@ def batch_norm_training(node: Node) -> bool:
     op = Builder(node, "lower")
     epsilon = float(node.attributes.get("epsilon", 1e-3))
     rest = [1] * (x.ndim - 2)
-    corner = op.Slice(x, _i64(*[0] * x.ndim), _i64(1, features, *rest))
-    old_mean = op.Reshape(corner, _i64(features))
+    corner = op.Slice(x, ints(*[0] * x.ndim), ints(1, features, *rest))
+    old_mean = op.Reshape(corner, ints(features))
     old = [old_mean, op.Neg(old_mean)]
     y, mean, variance = op.node(
         "BatchNormalization", [x, scale, offset, *old], _outputs=3, epsilon=epsilon, momentum=0.0, training_mode=1
@@ -307,10 +308,6 @@ def batch_norm_training(node: Node) -> bool:
 
 def _sizes(x: Value) -> tuple[int, ...]:
     return tuple(int(d) for d in x.shape[2:])
-
-
-def _i64(*numbers: int) -> np.ndarray[Any, Any]:
-    return np.array(numbers, np.int64)
 
 
 FORMS: dict[str, Form] = {

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from nngraph.ir import Node, Value
 from nngraph.ops import raw
+from nngraph.ops.axes import ints
 from passes.build import Builder
 from passes.rewrite import CONSTANT, LocalRule, Refusal, Result, Rule, example
 
 __all__ = ["RULES"]
-
-
-def _i64(*numbers: int) -> np.ndarray:
-    return np.array(numbers, np.int64)
 
 
 class RemoveSlice(LocalRule):
@@ -21,10 +16,10 @@ class RemoveSlice(LocalRule):
 
     roots = ("Slice",)
     examples = (
-        example(lambda x: raw.Slice(x, _i64(0), _i64(9), _i64(1)), "float32[2, 3]"),
-        example(lambda x: raw.Slice(x, _i64(0), _i64(2**62), _i64(0), _i64(1)), "float32[batch, 3]"),
+        example(lambda x: raw.Slice(x, ints(0), ints(9), ints(1)), "float32[2, 3]"),
+        example(lambda x: raw.Slice(x, ints(0), ints(2**62), ints(0), ints(1)), "float32[batch, 3]"),
         example(
-            lambda x: raw.Slice(x, _i64(-1), _i64(-9), _i64(1), _i64(-1)),
+            lambda x: raw.Slice(x, ints(-1), ints(-9), ints(1), ints(-1)),
             "float32[2, 3]",
             refuses="it turns an axis round",
         ),
@@ -45,7 +40,7 @@ class RemovePad(LocalRule):
 
     roots = ("Pad",)
     operands = (CONSTANT,)
-    examples = (example(lambda x: raw.Pad(x, _i64(0, 0, 0, 0)), "float32[batch, 3]"),)
+    examples = (example(lambda x: raw.Pad(x, ints(0, 0, 0, 0)), "float32[batch, 3]"),)
 
     def apply(self, node: Node, op: Builder) -> Result:
         pads = node.inputs[1]
@@ -58,9 +53,9 @@ class ConcatOfSplit(LocalRule):
     roots = ("Concat",)
     operands = ("Split",)
     examples = (
-        example(lambda x: raw.Concat(*raw.Split(x, _i64(1, 2), axis=1, outputs=2), axis=-1), "float32[batch, 3]"),
+        example(lambda x: raw.Concat(*raw.Split(x, ints(1, 2), axis=1, outputs=2), axis=-1), "float32[batch, 3]"),
         example(
-            lambda x: raw.Concat(*reversed(raw.Split(x, _i64(1, 2), axis=0, outputs=2)), axis=0),
+            lambda x: raw.Concat(*reversed(raw.Split(x, ints(1, 2), axis=0, outputs=2)), axis=0),
             "float32[3]",
             refuses="the parts stand in another order, or along another axis",
         ),
@@ -81,7 +76,7 @@ class RemoveSplit(LocalRule):
     """``Split(x) = x`` when it has one part."""
 
     roots = ("Split",)
-    examples = (example(lambda x: raw.Split(x, _i64(3), axis=0), "float32[3]"),)
+    examples = (example(lambda x: raw.Split(x, ints(3), axis=0), "float32[3]"),)
 
     def apply(self, node: Node, op: Builder) -> Result:
         return node.inputs[0] if len(node.outputs) == 1 else None

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
 
 import numpy as np
 
 from nngraph.ir import Node, Shape, Value
 from nngraph.ops import raw
+from nngraph.ops.axes import ints
 from passes.build import Builder, splat
 from passes.rewrite import LocalRule, Refusal, Result, Rule, example
 from passes.simplify.views import VIEWS, reshape_target
 from passes.traits import REDUCTIONS
 
 __all__ = ["RULES", "axes_of", "zeros_around"]
-
-
-def _i64(*numbers: int) -> Any:
-    return np.array(numbers, np.int64)
 
 
 def axes_of(node: Node) -> tuple[int, ...] | None:
@@ -53,12 +49,12 @@ class SumOfPadded(LocalRule):
     roots = ("ReduceSum",)
     operands = ("Pad",)
     examples = (
-        example(lambda x: raw.ReduceSum(raw.Pad(x, _i64(0, 1, 2, 0)), _i64(0, 1)), "float32[batch, 3]"),
+        example(lambda x: raw.ReduceSum(raw.Pad(x, ints(0, 1, 2, 0)), ints(0, 1)), "float32[batch, 3]"),
         example(
-            lambda x: raw.ReduceSum(raw.Pad(x, _i64(0, 0, 0, 1), np.float32(0)), _i64(1), keepdims=0), "float32[2, 3]"
+            lambda x: raw.ReduceSum(raw.Pad(x, ints(0, 0, 0, 1), np.float32(0)), ints(1), keepdims=0), "float32[2, 3]"
         ),
         example(
-            lambda x: raw.ReduceSum(raw.Pad(x, _i64(0, 1, 2, 0)), _i64(1)),
+            lambda x: raw.ReduceSum(raw.Pad(x, ints(0, 1, 2, 0)), ints(1)),
             "float32[2, 3]",
             refuses="zeros stay along other axes",
         ),
@@ -80,11 +76,11 @@ class ReduceNothing(LocalRule):
 
     roots = ("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd")
     examples = (
-        example(lambda x: raw.ReduceSum(x, _i64(1), keepdims=1), "float32[batch, 1, n]"),
-        example(lambda x: raw.ReduceMean(x, _i64(1), keepdims=0), "float32[batch, 1, 3]"),
+        example(lambda x: raw.ReduceSum(x, ints(1), keepdims=1), "float32[batch, 1, n]"),
+        example(lambda x: raw.ReduceMean(x, ints(1), keepdims=0), "float32[batch, 1, 3]"),
         example(lambda x: raw.ReduceMax(x, keepdims=0), "float32[1, 1]"),
         example(
-            lambda x: raw.ReduceSum(x, _i64(1), keepdims=0),
+            lambda x: raw.ReduceSum(x, ints(1), keepdims=0),
             "float32[batch, 1, n]",
             refuses="two sizes are known only by name",
         ),
@@ -110,18 +106,18 @@ class ReduceReduced(LocalRule):
     operands = roots
     examples = (
         example(
-            lambda x: raw.ReduceSum(raw.ReduceSum(x, _i64(2), keepdims=1), _i64(0), keepdims=1), "float32[2, 3, 4]"
+            lambda x: raw.ReduceSum(raw.ReduceSum(x, ints(2), keepdims=1), ints(0), keepdims=1), "float32[2, 3, 4]"
         ),
         example(
-            lambda x: raw.ReduceMax(raw.ReduceMax(x, _i64(1), keepdims=0), _i64(1), keepdims=0), "float32[2, 3, 4]"
+            lambda x: raw.ReduceMax(raw.ReduceMax(x, ints(1), keepdims=0), ints(1), keepdims=0), "float32[2, 3, 4]"
         ),
         example(
-            lambda x: raw.ReduceSum(raw.ReduceSum(x, _i64(2), keepdims=1), _i64(0), keepdims=0),
+            lambda x: raw.ReduceSum(raw.ReduceSum(x, ints(2), keepdims=1), ints(0), keepdims=0),
             "float32[2, 3, 4]",
             refuses="one keeps the axes, the other does not",
         ),
         example(
-            lambda x: (lambda s: (raw.ReduceSum(s, _i64(0)), s))(raw.ReduceSum(x, _i64(1), keepdims=1)),
+            lambda x: (lambda s: (raw.ReduceSum(s, ints(0)), s))(raw.ReduceSum(x, ints(1), keepdims=1)),
             "float32[2, 3]",
             refuses="the inner sum is used elsewhere",
         ),
@@ -143,7 +139,7 @@ class ReduceReduced(LocalRule):
         if not keep:
             left = [k for k in range(x.ndim) if k not in first]
             second = tuple(left[k] for k in second)
-        return op.node(node.op, [x, _i64(*sorted({*first, *second}))], keepdims=keep)
+        return op.node(node.op, [x, ints(*sorted({*first, *second}))], keepdims=keep)
 
 
 class KeepReducedAxes(LocalRule):
@@ -155,10 +151,10 @@ class KeepReducedAxes(LocalRule):
     roots = tuple(sorted(VIEWS))
     operands = tuple(sorted(REDUCTIONS))
     examples = (
-        example(lambda x: raw.Unsqueeze(raw.ReduceMean(x, _i64(1), keepdims=0), _i64(1)), "float32[batch, 3, n]"),
-        example(lambda x: raw.Reshape(raw.ReduceSum(x, _i64(0, 1), keepdims=1), _i64(4)), "float32[2, 3, 4]"),
+        example(lambda x: raw.Unsqueeze(raw.ReduceMean(x, ints(1), keepdims=0), ints(1)), "float32[batch, 3, n]"),
+        example(lambda x: raw.Reshape(raw.ReduceSum(x, ints(0, 1), keepdims=1), ints(4)), "float32[2, 3, 4]"),
         example(
-            lambda x: (lambda s: (raw.Unsqueeze(s, _i64(1)), s))(raw.ReduceSum(x, _i64(1), keepdims=0)),
+            lambda x: (lambda s: (raw.Unsqueeze(s, ints(1)), s))(raw.ReduceSum(x, ints(1), keepdims=0)),
             "float32[2, 3]",
             refuses="the reduction is used elsewhere",
         ),
@@ -188,7 +184,7 @@ class NegAfterSum(LocalRule):
     roots = ("ReduceSum", "ReduceMean")
     operands = ("Neg",)
     examples = (
-        example(lambda x: raw.ReduceSum(raw.Neg(x), _i64(0), keepdims=1), "float32[batch, 3]"),
+        example(lambda x: raw.ReduceSum(raw.Neg(x), ints(0), keepdims=1), "float32[batch, 3]"),
         example(lambda x: raw.ReduceMean(raw.Neg(x), keepdims=0), "float32[2, 3]"),
         example(
             lambda x: (lambda n: (raw.ReduceSum(n), raw.Exp(n)))(raw.Neg(x)),
@@ -217,7 +213,7 @@ class RatioOfSizes(LocalRule):
     operands = ("Size",)
     examples = (
         example(
-            lambda x: raw.Div(raw.Size(x), raw.Max(raw.Size(raw.ReduceMax(x, _i64(1), keepdims=1)), np.int64(1))),
+            lambda x: raw.Div(raw.Size(x), raw.Max(raw.Size(raw.ReduceMax(x, ints(1), keepdims=1)), np.int64(1))),
             "float32[batch, 3]",
         ),
         example(lambda x, y: raw.Div(raw.Size(x), raw.Size(y)), "float32[batch, 3]", "float32[2, batch]"),

@@ -9,6 +9,7 @@ import numpy as np
 
 from nngraph.ir import Graph, Node, Shape, Value
 from nngraph.ops import raw
+from nngraph.ops.axes import ints
 from nngraph.symbolic import sizes_of
 from passes.build import Builder
 from passes.rewrite import LocalRule, Refusal, Result, Rule, example
@@ -19,17 +20,13 @@ VIEWS = frozenset(("Reshape", "Squeeze", "Unsqueeze", "Flatten"))
 """Operators that keep the elements in their order and only change the shape."""
 
 
-def _i64(*numbers: int) -> np.ndarray:
-    return np.array(numbers, np.int64)
-
-
 def reshape_target(shape: Shape) -> tuple[np.ndarray, int] | None:
     """Return Reshape's target and ``allowzero`` for a shape, or ``None`` when two sizes or more are only names."""
     names = [d for d in shape if isinstance(d, str)]
     empty = 0 in shape
     if len(names) > 1 or (names and empty):
         return None
-    return _i64(*(d if isinstance(d, int) else -1 for d in shape)), int(empty)
+    return ints(*(d if isinstance(d, int) else -1 for d in shape)), int(empty)
 
 
 class RemoveView(LocalRule):
@@ -37,8 +34,8 @@ class RemoveView(LocalRule):
 
     roots = tuple(sorted(VIEWS))
     examples = (
-        example(lambda x: raw.Reshape(x, _i64(2, 3)), "float32[2, 3]"),
-        example(lambda x: raw.Reshape(x, _i64(-1, 3)), "float32[batch, 3]"),
+        example(lambda x: raw.Reshape(x, ints(2, 3)), "float32[2, 3]"),
+        example(lambda x: raw.Reshape(x, ints(-1, 3)), "float32[batch, 3]"),
         example(lambda x: raw.Flatten(x), "float32[2, 3]"),
     )
 
@@ -52,9 +49,9 @@ class RemoveExpand(LocalRule):
 
     roots = ("Expand", "Tile")
     examples = (
-        example(lambda x: raw.Expand(x, _i64(1, 3)), "float32[2, 3]"),
+        example(lambda x: raw.Expand(x, ints(1, 3)), "float32[2, 3]"),
         example(lambda x: raw.Expand(x, raw.Shape(x)), "float32[a, b]"),
-        example(lambda x: raw.Tile(x, _i64(1, 1)), "float32[2, 3]"),
+        example(lambda x: raw.Tile(x, ints(1, 1)), "float32[2, 3]"),
         # Two sizes with different names may be 1 and 5.
         example(
             lambda x, y: raw.Expand(x, raw.Shape(y)),
@@ -82,7 +79,7 @@ class ShapeOfInput(LocalRule):
 
     roots = ("Shape",)
     examples = (
-        example(lambda x: raw.Shape(raw.Reshape(raw.Exp(x), _i64(-1, 6))), "float32[batch, 2, 3]"),
+        example(lambda x: raw.Shape(raw.Reshape(raw.Exp(x), ints(-1, 6))), "float32[batch, 2, 3]"),
         example(lambda x: raw.Shape(raw.Exp(x), end=1), "float32[batch, 2]"),
         example(
             lambda x: (lambda y: (raw.Shape(y), raw.Neg(y)))(raw.Exp(x)), "float32[batch]", refuses="y is used for more"
@@ -112,7 +109,7 @@ class ShapeOfInput(LocalRule):
             elif parts and isinstance(parts[-1], np.ndarray):
                 parts[-1] = np.append(parts[-1], dim)
             else:
-                parts.append(_i64(dim))
+                parts.append(ints(dim))
         if not any(isinstance(part, Value) for part in parts):
             return None
         return parts[0] if len(parts) == 1 else op.Concat(*parts, axis=0)
@@ -136,12 +133,12 @@ class ViewOfView(LocalRule):
     roots = tuple(sorted(VIEWS))
     operands = tuple(sorted(VIEWS))
     examples = (
-        example(lambda x: raw.Reshape(raw.Reshape(x, _i64(6)), _i64(3, 2)), "float32[2, 3]"),
-        example(lambda x: raw.Squeeze(raw.Unsqueeze(x, _i64(0)), _i64(0)), "float32[batch, n]"),
-        example(lambda x: raw.Reshape(raw.Unsqueeze(x, _i64(0)), _i64(-1, 6)), "float32[batch, 2, 3]"),
-        example(lambda x: raw.Reshape(raw.Unsqueeze(x, _i64(0)), _i64(0, 3), allowzero=1), "float32[3, 0]"),
+        example(lambda x: raw.Reshape(raw.Reshape(x, ints(6)), ints(3, 2)), "float32[2, 3]"),
+        example(lambda x: raw.Squeeze(raw.Unsqueeze(x, ints(0)), ints(0)), "float32[batch, n]"),
+        example(lambda x: raw.Reshape(raw.Unsqueeze(x, ints(0)), ints(-1, 6)), "float32[batch, 2, 3]"),
+        example(lambda x: raw.Reshape(raw.Unsqueeze(x, ints(0)), ints(0, 3), allowzero=1), "float32[3, 0]"),
         example(
-            lambda x: raw.Unsqueeze(raw.Unsqueeze(x, _i64(0)), _i64(0)),
+            lambda x: raw.Unsqueeze(raw.Unsqueeze(x, ints(0)), ints(0)),
             "float32[batch, n]",
             refuses="two sizes are known only by name",
         ),
@@ -173,7 +170,7 @@ class PlainReshape(LocalRule):
     roots = ("Reshape",)
     examples = (
         example(
-            lambda x, y: raw.Reshape(x, raw.Concat(raw.Shape(y, start=0, end=1), _i64(6), axis=0)),
+            lambda x, y: raw.Reshape(x, raw.Concat(raw.Shape(y, start=0, end=1), ints(6), axis=0)),
             "float32[batch, 2, 3]",
             "float32[batch]",
         ),

@@ -317,7 +317,7 @@ def test_channels_last_on_either_side_is_one_reorder() -> None:
 
     graph = graph_of(fn, "float32[2, 12, 12, 16]", KERNEL)
     assert blocks(graph) == {"ReorderInput": 1, "Conv": 1, "ReorderOutput": 1}
-    assert all(n.op != "Transpose" or n.output.ndim == 6 for n in graph), "only the kernel's"
+    assert all(n.op != "Transpose" for n in graph)
 
 
 def test_a_result_that_leaves_in_both_layouts_takes_two_reorders() -> None:

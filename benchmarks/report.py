@@ -103,13 +103,19 @@ def plain(lines: Sequence[Sequence[str]]) -> str:
     return "\n".join(rows)
 
 
-def _where(document: Mapping[str, Any]) -> str:
-    machine = document["machine"]
+def _dates(documents: Iterable[Mapping[str, Any]]) -> str:
+    """Return when some documents were measured, each time once."""
+    return ", ".join(sorted({document["date"][:16].replace("T", " ") for document in documents})) + " UTC"
+
+
+def _where(*documents: Mapping[str, Any]) -> str:
+    """Return the machine of the newest of some documents, and when all of them were measured."""
+    newest = max(documents, key=lambda document: document["date"])
+    machine = newest["machine"]
     flags = ", ".join(machine["flags"])
-    date = document["date"][:16].replace("T", " ")
     return (
         f"{machine['processor']} ({machine['cores']} cores, {flags}; {machine['memory_gb']:g} GB), "
-        f"{machine['system']}, {document['threads']} threads for each peer, {date} UTC"
+        f"{machine['system']}, {newest['threads']} threads for each peer, {_dates(documents)}"
     )
 
 
@@ -141,8 +147,8 @@ def page(pairs: Sequence[tuple[Row, Mapping[str, Any]]], notes: str = "") -> str
         if not chosen:
             continue
         documents.update({document["date"]: document for _, document in chosen})
-        dates = sorted({document["date"][:16].replace("T", " ") for _, document in chosen})
-        parts += [f"## {title}", markdown(table([row for row, _ in chosen])), f"Measured {', '.join(dates)} UTC."]
+        dates = _dates(document for _, document in chosen)
+        parts += [f"## {title}", markdown(table([row for row, _ in chosen])), f"Measured {dates}."]
         failures = [
             f"- {row_title(row)}, {PEERS[name].title}: {result['error']}"
             for row, _ in chosen
@@ -182,12 +188,11 @@ def readme_table(pairs: Sequence[tuple[Row, Mapping[str, Any]]]) -> str:
             for name in picked
         ]
         lines.append([row_title(row), *cells, _ratio_cell(row)])
-    newest = max((document for _, document in rows), key=lambda d: d["date"])
     return "\n\n".join(
         [
             markdown(lines),
-            "Medians of one interleaved run; the batch is in brackets, *ratio* is nngraph's share of the best peer's "
-            f"time. {_where(newest)}. "
+            "Medians; a row is from one interleaved run, the batch is in brackets, *ratio* is nngraph's "
+            f"share of the best peer's time. {_where(*(document for _, document in rows))}. "
             "All figures, minima and versions: [benchmarks/results](benchmarks/results/README.md).",
         ]
     )
@@ -217,8 +222,8 @@ def write_report(folder: Path, readme: Path | None) -> list[Path]:
     written[0].write_text(page(pairs, notes.read_text() if notes.exists() else ""))
     training = [pair for pair in pairs if pair[0]["kind"] == "training"]
     if training:
-        newest = max((document for _, document in training), key=lambda d: d["date"])
-        svg = picture.bars([(row_title(row), row) for row, _ in training], _where(newest))
+        where = _where(*(document for _, document in training))
+        svg = picture.bars([(row_title(row), row) for row, _ in training], where)
         (folder / "training.svg").write_text(svg)
         written.append(folder / "training.svg")
     if readme is not None:

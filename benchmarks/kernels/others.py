@@ -101,6 +101,21 @@ def _elementwise() -> Iterator[Case]:
     for op in ("Add", "Mul", "Max"):
         yield _alone(op, _one(op, x, x))
     yield _alone("Mul by a scalar", lambda g: [g("Mul", g.input(x), g.constant(0.5, "float32"))])
+    column, number = _random(65536, 1), np.float32(0.5)
+    yield Case("number added to 65536×1", "Add", lambda g: [g("Add", g.input(column), g.constant(number, "float32"))])
+    yield Case(
+        "number added to 65536×1",
+        "Add of a vector",
+        lambda g: [g.reshape(g("Add", g.reshape(g.input(column), 65536), g.constant(number, "float32")), 65536, 1)],
+    )
+    view = _random(128, 4, 15, 15, 8)
+    crop = [0, 0, 0, 0, 0, 0, 0, -1, -1, 0]
+    yield Case("one row and column less", "Pad", lambda g: [g("Pad", g.input(view), g.constant(crop))])
+    yield Case(
+        "one row and column less",
+        "Slice",
+        lambda g: [g("Slice", g.input(view), g.constant([0, 0]), g.constant([-1, -1]), g.constant([2, 3]))],
+    )
     yield _alone("Add of a row", lambda g: [g("Add", g.input(x), g.input(_random(32)))])
     yield _alone("FastGelu", _one("FastGelu", x, domain=MICROSOFT))
 
